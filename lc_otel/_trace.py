@@ -1,0 +1,91 @@
+"""Finished spans in, traces out: what the console, the viewer and the tests look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SpanEvent:
+    """One event of a span."""
+
+    name: str
+    time_ns: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedSpan:
+    """A span as a backend would see it, wherever it came from (the SDK, a file, a receiver)."""
+
+    trace_id: str
+    """32 lower-case hex digits."""
+    span_id: str
+    """16 lower-case hex digits."""
+    parent_id: str | None
+    name: str
+    kind: str
+    """internal, client, server, producer or consumer."""
+    start_ns: int
+    end_ns: int
+    status: str = "unset"
+    """unset, ok or error."""
+    status_message: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    events: Sequence[SpanEvent] = ()
+    links: Sequence[tuple[str, str]] = ()
+    """(trace id, span id) of each linked span."""
+    resource: Mapping[str, Any] = field(default_factory=dict)
+    scope: str = ""
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from start to end."""
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The finished spans of one trace id, in order of their start."""
+
+    trace_id: str
+    spans: Sequence[FinishedSpan]
+    _children: Mapping[str | None, Sequence[FinishedSpan]]
+
+    @classmethod
+    def of(cls, spans: Iterable[FinishedSpan]) -> Trace:
+        """Group spans that share a trace id; a span whose parent is not among them is a root."""
+        ordered = sorted(spans, key=lambda span: span.start_ns)
+        known = {span.span_id for span in ordered}
+        children: dict[str | None, list[FinishedSpan]] = {}
+        for span in ordered:
+            parent = span.parent_id if span.parent_id in known else None
+            children.setdefault(parent, []).append(span)
+        return cls(ordered[0].trace_id if ordered else "", ordered, children)
+
+    @property
+    def roots(self) -> Sequence[FinishedSpan]:
+        """Spans without a parent in this trace."""
+        return self._children.get(None, ())
+
+    def children(self, span: FinishedSpan) -> Sequence[FinishedSpan]:
+        """The direct children of a span, in order of their start."""
+        return self._children.get(span.span_id, ())
+
+    def walk(self) -> Iterator[tuple[int, FinishedSpan]]:
+        """Every span with its depth, parents before children."""
+        stack = [(0, span) for span in reversed(self.roots)]
+        while stack:
+            depth, span = stack.pop()
+            yield depth, span
+            stack.extend((depth + 1, child) for child in reversed(self.children(span)))
+
+
+def group_traces(spans: Iterable[FinishedSpan]) -> list[Trace]:
+    """Split spans by trace id, in order of first appearance."""
+    by_trace: dict[str, list[FinishedSpan]] = {}
+    for span in spans:
+        by_trace.setdefault(span.trace_id, []).append(span)
+    return [Trace.of(group) for group in by_trace.values()]
