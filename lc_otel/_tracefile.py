@@ -1,0 +1,339 @@
+"""Spans in, trace files out, and back: OTLP/JSON, one export request a line, ids in hex.
+
+This is the format the Collector's file exporter writes and its otlpjsonfile receiver reads
+(https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from google.protobuf.json_format import (  # type: ignore[import-untyped]  # ships no stubs
+    MessageToDict,
+)
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace.export import (  # noqa: TID251 - this room writes SDK spans
+    SpanExporter,
+    SpanExportResult,
+)
+
+from lc_otel._trace import FinishedSpan, SpanEvent
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan  # noqa: TID251 - as above
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_logger = logging.getLogger(__name__)
+
+MAX_BYTES = 100 * 1024 * 1024
+"""The size at which a trace file is set aside, unless told otherwise."""
+
+KEEP = 9
+"""How many files set aside are kept, unless told otherwise."""
+
+Request = dict[str, Any]
+"""An ExportTraceServiceRequest as OTLP/JSON spells it."""
+
+Warn = Callable[[str], None]
+"""Told of each part of a file that is skipped, in one line that names the place."""
+
+_ID_DIGITS = {"traceId": 32, "spanId": 16, "parentSpanId": 16}
+"""The fields of a span and of a link that hold ids, with their lengths in hex digits."""
+
+_KINDS = ("internal", "internal", "server", "client", "producer", "consumer")
+"""By SpanKind number; 0 is unspecified, which OTLP says to take as internal."""
+
+_STATUSES = ("unset", "ok", "error")
+"""By StatusCode number."""
+
+_SIGNALS = frozenset({"resourceSpans", "resourceMetrics", "resourceLogs"})
+"""What the top of an OTLP/JSON request may hold; only the first is ours to read."""
+
+_MALFORMED = (AttributeError, KeyError, IndexError, RecursionError, TypeError, ValueError)
+"""What reading JSON of another shape than OTLP's may raise."""
+
+
+class TraceFileExporter(SpanExporter):
+    """Append spans to a trace file that several threads and processes may share.
+
+    Nothing is held back: when `export` returns, the operating system has the line. At ``max_bytes``
+    the file is set aside as ``NAME-<UTC time>.EXT`` and begun anew, and the oldest ones beyond
+    ``keep`` are deleted. Writers take turns by a lock on ``.NAME.EXT.lock`` beside the file.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+        max_bytes: The size in bytes that a file does not exceed, unless one batch alone does.
+        keep: How many files set aside to keep.
+
+    Raises:
+        OSError: The file cannot be opened for writing.
+        ValueError: ``max_bytes`` or ``keep`` is out of range.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, keep: int = KEEP
+    ) -> None:
+        if max_bytes < 1 or keep < 0:
+            msg = f"max_bytes must be at least 1 and keep at least 0, not {max_bytes} and {keep}"
+            raise ValueError(msg)
+        self.path = Path(path).absolute()  # a later chdir must not move the file
+        self._lock = self.path.with_name(f".{self.path.name}.lock")
+        self._max_bytes = max_bytes
+        self._keep = keep
+        self._failing = False
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab"):
+            pass
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Write one line that holds these spans; of failures in a row only the first is logged."""
+        try:
+            line = json.dumps(encode_request(spans), separators=(",", ":")).encode() + b"\n"
+            self._append(line)
+        except (OSError, TypeError, ValueError) as error:  # full disk; a span that has no encoding
+            if not self._failing:
+                _logger.warning("%d spans lost: cannot write %s: %s", len(spans), self.path, error)
+            self._failing = True
+            return SpanExportResult.FAILURE
+        self._failing = False
+        return SpanExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's name
+        """Return True: nothing is held back."""
+        return True
+
+    def shutdown(self) -> None:
+        """Do nothing: no file stays open between two exports."""
+
+    def _append(self, line: bytes) -> None:
+        with _locked(self._lock):
+            size = self.path.stat().st_size if self.path.exists() else 0
+            if size and size + len(line) > self._max_bytes:
+                self._set_aside()
+            with self.path.open("a+b", buffering=0) as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":  # its writer was killed half-way: close that line
+                        line = b"\n" + line
+                while line:
+                    line = line[file.write(line) :]
+
+    def _set_aside(self) -> None:
+        now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
+        self.path.rename(self.path.with_stem(f"{self.path.stem}-{now}"))
+        name = re.compile(
+            re.escape(self.path.stem) + r"-\d{8}T\d{6}\.\d{6}" + re.escape(self.path.suffix)
+        )
+        aside = sorted(path for path in self.path.parent.iterdir() if name.fullmatch(path.name))
+        for path in aside[: len(aside) - self._keep]:
+            path.unlink(missing_ok=True)
+
+
+def encode_request(spans: Sequence[ReadableSpan]) -> Request:
+    """Encode SDK spans as OTLP/JSON.
+
+    Raises:
+        ValueError: A name or a status message has no UTF-8 encoding (a lone surrogate).
+    """
+    request: Request = MessageToDict(encode_spans(spans), use_integers_for_enums=True)
+    _change_ids(request, lambda base64_id: base64.b64decode(base64_id).hex())
+    return request
+
+
+def to_protobuf_json(request: Request) -> None:
+    """Change OTLP/JSON in place into what protobuf's own JSON parser reads: ids in base64.
+
+    Raises:
+        ValueError: An id is no hex.
+    """
+    _change_ids(request, lambda hex_id: base64.b64encode(bytes.fromhex(hex_id)).decode())
+
+
+def _change_ids(request: Request, change: Callable[[str], str]) -> None:
+    for _, _, span in _walk(request):
+        for holder in (span, *span.get("links", ())):
+            for name in _ID_DIGITS.keys() & holder.keys():
+                holder[name] = change(holder[name])
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that excludes other threads and processes; it falls when its holder dies."""
+    with path.open("ab") as file:
+        if sys.platform == "win32":
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            try:
+                yield
+            finally:
+                file.seek(0)
+                msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX)  # closing the file gives it up
+            yield
+
+
+class RequestLine(NamedTuple):
+    """One line of a trace file."""
+
+    number: int
+    """The file's first line is 1."""
+    start: int
+    """The offset in bytes of its first byte."""
+    end: int
+    """The offset after its last byte."""
+    request: Request
+
+
+def read_requests(
+    path: Path, warn: Warn, *, start: int = 0, number: int = 1
+) -> Iterator[RequestLine]:
+    """Read a trace file line by line; only one line is held at a time.
+
+    A line that is no OTLP/JSON request is skipped with a warning; metrics, logs and empty lines are
+    skipped without. A broken last line without its line break may be in the making: the warning
+    says so.
+
+    Args:
+        path: The file.
+        warn: Told of each line skipped.
+        start: The offset to begin at, that of a line's first byte.
+        number: The number of the line there.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        end = file.seek(start)
+        for n, raw in enumerate(file, number):
+            begin, end = end, end + len(raw)
+            if not raw.strip():
+                continue
+            try:
+                request = json.loads(raw)
+            except _MALFORMED:
+                half = "" if raw.endswith(b"\n") else "; its end is missing, is it being written?"
+                warn(f"{path}:{n}: skipped a line that is no JSON{half}")
+                continue
+            if not isinstance(request, dict) or not _SIGNALS & request.keys():
+                warn(f"{path}:{n}: skipped a line without resourceSpans; is this a trace file?")
+            elif "resourceSpans" in request:
+                yield RequestLine(n, begin, end, request)
+
+
+def read_spans(path: Path, warn: Warn) -> Iterator[FinishedSpan]:
+    """Read the spans of a trace file in the order in which they stand there, line by line.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    for line in read_requests(path, warn):
+        yield from decode_line(path, line, warn)
+
+
+def decode_line(path: Path, line: RequestLine, warn: Warn) -> Iterator[FinishedSpan]:
+    """Decode the spans of a line of a file; a malformed one is skipped with a warning."""
+    return _decode_request(line.request, lambda what: warn(f"{path}:{line.number}: {what}"))
+
+
+def _decode_request(request: Request, warn: Warn) -> Iterator[FinishedSpan]:
+    try:
+        found = list(_walk(request))
+    except _MALFORMED:
+        warn("skipped a line whose resourceSpans have another shape than OTLP/JSON")
+        return
+    resources: dict[int, Mapping[str, Any]] = {}
+    for resource_spans, scope_spans, span in found:
+        try:
+            resource = resources.get(id(resource_spans))
+            if resource is None:
+                described = resource_spans.get("resource") or {}
+                resource = resources[id(resource_spans)] = _attributes(described)
+            finished = _decode_span(span, resource, scope_spans.get("scope") or {})
+        except _MALFORMED as error:  # noqa: PERF203 - a broken span costs only itself
+            warn(f"skipped a span: {error}")
+        else:
+            yield finished
+
+
+def _walk(request: Request) -> Iterator[tuple[Any, Any, Any]]:
+    """Every span of a request, with the ResourceSpans and ScopeSpans that hold it."""
+    for resource_spans in request.get("resourceSpans") or ():
+        for scope_spans in resource_spans.get("scopeSpans") or ():
+            for span in scope_spans.get("spans") or ():
+                yield resource_spans, scope_spans, span
+
+
+def _decode_span(
+    span: Mapping[str, Any], resource: Mapping[str, Any], scope: Mapping[str, Any]
+) -> FinishedSpan:
+    status = span.get("status") or {}
+    return FinishedSpan(
+        trace_id=_id(span, "traceId"),
+        span_id=_id(span, "spanId"),
+        parent_id=_id(span, "parentSpanId") if span.get("parentSpanId") else None,
+        name=str(span.get("name", "")),
+        kind=_KINDS[int(span.get("kind", 0))],
+        start_ns=int(span.get("startTimeUnixNano", 0)),
+        end_ns=int(span.get("endTimeUnixNano", 0)),
+        status=_STATUSES[int(status.get("code", 0))],
+        status_message=str(status.get("message", "")),
+        attributes=_attributes(span),
+        events=[
+            SpanEvent(
+                str(event.get("name", "")), int(event.get("timeUnixNano", 0)), _attributes(event)
+            )
+            for event in span.get("events") or ()
+        ],
+        links=[(_id(link, "traceId"), _id(link, "spanId")) for link in span.get("links") or ()],
+        resource=resource,
+        scope=str(scope.get("name", "")),
+    )
+
+
+def _id(holder: Mapping[str, Any], name: str) -> str:
+    value = str(holder.get(name, "")).lower()
+    if not re.fullmatch(rf"[0-9a-f]{{{_ID_DIGITS[name]}}}", value):
+        msg = f"its {name} is {value[:40]!r}, not {_ID_DIGITS[name]} hex digits"
+        raise ValueError(msg)
+    return value
+
+
+def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:
+    return _decode_pairs(holder.get("attributes") or ())
+
+
+def _decode_pairs(pairs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {str(pair["key"]): _decode_value(pair.get("value") or {}) for pair in pairs}
+
+
+def _decode_value(value: Mapping[str, Any]) -> Any:
+    for kind, held in value.items():
+        return _DECODERS[kind](held)
+    return None
+
+
+_DECODERS: Mapping[str, Callable[[Any], Any]] = {
+    "stringValue": str,
+    "boolValue": bool,
+    "intValue": int,
+    "doubleValue": float,  # also reads "NaN" and "Infinity", as protobuf's JSON spells them
+    "bytesValue": base64.b64decode,
+    "arrayValue": lambda array: [_decode_value(value) for value in array.get("values") or ()],
+    "kvlistValue": lambda pairs: _decode_pairs(pairs.get("values") or ()),
+}
+"""By the name of AnyValue's one field."""

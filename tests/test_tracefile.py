@@ -1,0 +1,325 @@
+"""Trace files: what is written is OTLP/JSON, and what is read back is what was told."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import sys
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import agent_trace
+import pytest
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    SimpleSpanProcessor,
+    SpanExportResult,
+)
+from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
+
+from lc_otel._tracefile import (
+    TraceFileExporter,
+    encode_request,
+    read_requests,
+    read_spans,
+    to_protobuf_json,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(path: Path, *roots: agent_trace.Node, **how: Any) -> list[Any]:
+    """Write each tree as one line of a trace file."""
+    exporter = TraceFileExporter(path)
+    spans = agent_trace.build(*roots, **how)
+    assert exporter.export(spans) is SpanExportResult.SUCCESS
+    return spans
+
+
+def read(path: Path) -> tuple[list[Any], list[str]]:
+    """Read the spans of a file, and what was warned about."""
+    warnings: list[str] = []
+    return list(read_spans(path, warnings.append)), warnings
+
+
+def test_a_line_is_an_otlp_json_request(tmp_path: Path) -> None:
+    """A line is one export request: camel case, hex ids, numbers for enums, strings for int64."""
+    write(tmp_path / "t.jsonl", agent_trace.weather_agent())
+    text = (tmp_path / "t.jsonl").read_text()
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+    [resource_spans] = json.loads(text)["resourceSpans"]
+    [scope_spans] = resource_spans["scopeSpans"]
+    assert scope_spans["scope"]["name"] == "lc_otel"
+    spans = {span["name"]: span for span in scope_spans["spans"]}
+    chat = spans["chat gpt-5-mini"]
+    assert re.fullmatch(r"[0-9a-f]{32}", chat["traceId"])
+    assert re.fullmatch(r"[0-9a-f]{16}", chat["spanId"])
+    assert re.fullmatch(r"[0-9a-f]{16}", chat["parentSpanId"])
+    assert chat["kind"] == 3
+    assert chat["startTimeUnixNano"] == str(agent_trace.NOON + 3_031_000_000)
+    assert {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "756"}} in chat["attributes"]
+    assert spans["execute_tool radar"]["status"] == {
+        "code": 2,
+        "message": "weather.example took too long",
+    }
+
+
+def test_every_kind_of_value_comes_back(tmp_path: Path) -> None:
+    """Each attribute type, event, link, status and the resource survive the way out and back."""
+    attributes = {
+        "text": "naïve 🐍 \u2028 </script>",
+        "int": 2**62,
+        "float": 0.1,
+        "bool": True,
+        "texts": ["a", ""],
+        "ints": [1, 2],
+        "none": "",
+    }
+    provider = TracerProvider(resource=Resource({"service.name": "s"}), shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(TraceFileExporter(tmp_path / "t.jsonl")))
+    linked = SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(1))
+    span = provider.get_tracer("scope").start_span(
+        "name", kind=SpanKind.PRODUCER, attributes=attributes, links=[Link(linked)], start_time=5
+    )
+    span.add_event("happened", {"n": 1.5}, timestamp=6)
+    span.end(end_time=7)
+    [back], warnings = read(tmp_path / "t.jsonl")
+    assert not warnings
+    assert back.attributes == attributes
+    assert (back.kind, back.start_ns, back.end_ns, back.status) == ("producer", 5, 7, "unset")
+    assert back.trace_id == f"{span.get_span_context().trace_id:032x}"
+    assert back.parent_id is None
+    assert [(e.name, e.time_ns, e.attributes) for e in back.events] == [("happened", 6, {"n": 1.5})]
+    assert back.links == [(f"{0xABC:032x}", f"{0xDEF:016x}")]
+    assert back.resource["service.name"] == "s"
+    assert back.scope == "scope"
+
+
+def test_protobuf_reads_what_was_written(tmp_path: Path) -> None:
+    """With ids turned back, protobuf's own parser finds the request the SDK would have sent."""
+    spans = write(tmp_path / "t.jsonl", agent_trace.weather_agent())
+    [line] = read_requests(tmp_path / "t.jsonl", pytest.fail)
+    to_protobuf_json(line.request)
+    parsed = ParseDict(line.request, ExportTraceServiceRequest())
+    again = encode_request(spans)
+    to_protobuf_json(again)
+    assert parsed == ParseDict(again, ExportTraceServiceRequest())
+    [scope_spans] = parsed.resource_spans[0].scope_spans
+    assert {s.span_id for s in scope_spans.spans} == {
+        s.get_span_context().span_id.to_bytes(8, "big") for s in spans
+    }
+
+
+def test_nested_and_odd_values_of_other_writers_are_read(tmp_path: Path) -> None:
+    """Maps, nested lists, bytes, NaN and an empty value, as other SDKs write them, are read."""
+    values = [
+        ("map", {"kvlistValue": {"values": [{"key": "a", "value": {"intValue": 1}}]}}, {"a": 1}),
+        ("bytes", {"bytesValue": "AAE="}, b"\x00\x01"),
+        ("nothing", {}, None),
+        ("infinite", {"doubleValue": "-Infinity"}, float("-inf")),
+        (
+            "list",
+            {"arrayValue": {"values": [{"arrayValue": {}}, {"boolValue": False}]}},
+            [[], False],
+        ),
+    ]
+    span = {
+        "traceId": "AB" * 16,
+        "spanId": "cd" * 8,
+        "parentSpanId": "",
+        "attributes": [{"key": key, "value": value} for key, value, _ in values],
+    }
+    lines = [{"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}, {"resourceLogs": []}]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    [back], warnings = read(tmp_path / "t.jsonl")
+    assert not warnings
+    assert back.trace_id == "ab" * 16
+    assert back.attributes == {key: expected for key, _, expected in values}
+
+
+@pytest.mark.parametrize(
+    ("line", "warning"),
+    [
+        ("{broken", "t.jsonl:2: skipped a line that is no JSON"),
+        ('"text"', "t.jsonl:2: skipped a line without resourceSpans"),
+        ('{"spans": []}', "t.jsonl:2: skipped a line without resourceSpans"),
+        (
+            '{"resourceSpans": 5}',
+            "t.jsonl:2: skipped a line whose resourceSpans have another shape",
+        ),
+        ('{"resourceSpans": [{"scopeSpans": [[]]}]}', "t.jsonl:2: skipped a line whose"),
+        ("[" * 100_000, "t.jsonl:2: skipped a line that is no JSON"),
+        ("\udcff", "t.jsonl:2: skipped a line that is no JSON"),
+        (
+            '{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "xyz"}]}]}]}',
+            "t.jsonl:2: skipped a span: its traceId is 'xyz', not 32 hex digits",
+        ),
+        (
+            '{"resourceSpans": [{"scopeSpans": [{"spans": [7]}]}]}',
+            "t.jsonl:2: skipped a span: ",
+        ),
+    ],
+)
+def test_a_broken_line_costs_only_itself(tmp_path: Path, line: str, warning: str) -> None:
+    """What cannot be read is named by file and line, once, and the rest is read."""
+    path = tmp_path / "t.jsonl"
+    write(path, agent_trace.Node("before", 0, 1))
+    with path.open("a", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(f"{line}\n")
+    write(path, agent_trace.Node("after", 0, 1))
+    spans, warnings = read(path)
+    assert [span.name for span in spans] == ["before", "after"]
+    [said] = warnings
+    assert warning in said
+    assert "\n" not in said
+
+
+def test_a_line_torn_by_a_killed_writer_spoils_no_other(tmp_path: Path) -> None:
+    """The next writer begins a line of its own after a torn one."""
+    path = tmp_path / "t.jsonl"
+    write(path, agent_trace.Node("before", 0, 1))
+    with path.open("a") as file:
+        file.write('{"resourceSpans":[{"sc')
+    spans, [warning] = read(path)
+    assert len(spans) == 1
+    assert "its end is missing, is it being written?" in warning
+    write(path, agent_trace.Node("after", 0, 1))
+    spans, [warning] = read(path)
+    assert [span.name for span in spans] == ["before", "after"]
+    assert ":2: " in warning
+
+
+def test_a_full_file_is_set_aside(tmp_path: Path) -> None:
+    """No file outgrows max_bytes, and of those set aside the newest ``keep`` stay."""
+    exporter = TraceFileExporter(tmp_path / "t.jsonl", max_bytes=2_000, keep=2)
+    (tmp_path / "t-mine.jsonl").write_text("not ours to delete")
+    batches = [agent_trace.build(agent_trace.Node(f"n{n}", 0, 1), seed=n) for n in range(20)]
+    for batch in batches:
+        assert exporter.export(batch) is SpanExportResult.SUCCESS
+    aside = sorted(tmp_path.glob("t-2*.jsonl"))
+    assert len(aside) == 2
+    files = [*aside, tmp_path / "t.jsonl"]
+    assert all(path.stat().st_size <= 2_000 for path in files)
+    names = [span.name for path in files for span in read(path)[0]]
+    assert names == [f"n{n}" for n in range(20 - len(names), 20)]
+    assert (tmp_path / "t-mine.jsonl").exists()
+
+
+def test_a_batch_larger_than_the_limit_is_written_whole(tmp_path: Path) -> None:
+    """A single batch is never cut: it gets a file of its own."""
+    exporter = TraceFileExporter(tmp_path / "t.jsonl", max_bytes=10)
+    for seed in (1, 2):
+        exporter.export(agent_trace.build(agent_trace.weather_agent(), seed=seed))
+    files = sorted(tmp_path.glob("t*.jsonl"))
+    assert [len(read(path)[0]) for path in files] == [11, 11]
+
+
+def _write_many(path: str, writer: int, count: int) -> None:
+    exporter = TraceFileExporter(path, max_bytes=200_000, keep=100)
+    for number in range(count):
+        node = agent_trace.Node(f"{writer}-{number}", 0, 1, {"pad": "x" * 10_000})
+        exporter.export(agent_trace.build(node, seed=writer * 10_000 + number))
+
+
+def test_processes_share_a_file(tmp_path: Path) -> None:
+    """Four processes that write and set aside the same file lose and mix up nothing."""
+    path = tmp_path / "t.jsonl"
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_write_many, args=(str(path), w, 50)) for w in range(4)]
+    for process in writers:
+        process.start()
+    for process in writers:
+        process.join(60)
+        assert process.exitcode == 0
+    files = list(tmp_path.glob("t*.jsonl"))
+    assert len(files) > 5
+    read_back = [read(file) for file in files]
+    assert not [warning for _, warnings in read_back for warning in warnings]
+    names = sorted(span.name for spans, _ in read_back for span in spans)
+    assert names == sorted(f"{w}-{n}" for w in range(4) for n in range(50))
+
+
+def test_what_a_batch_held_is_in_the_file_after_shutdown(tmp_path: Path) -> None:
+    """Behind a batch processor, shutdown leaves every span in the file."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(TraceFileExporter(tmp_path / "t.jsonl")))
+    for _ in range(100):
+        provider.get_tracer("t").start_span("s").end()
+    provider.shutdown()
+    assert len(read(tmp_path / "t.jsonl")[0]) == 100
+
+
+def test_the_file_may_move_or_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file deleted under the writer is begun anew, where it was named whatever chdir does."""
+    monkeypatch.chdir(tmp_path)
+    exporter = TraceFileExporter("deep/er/t.jsonl")
+    (tmp_path / "deep/er/t.jsonl").unlink()
+    monkeypatch.chdir("/")
+    exporter.export(agent_trace.build(agent_trace.Node("n", 0, 1)))
+    assert len(read(tmp_path / "deep/er/t.jsonl")[0]) == 1
+
+
+def test_a_failing_disk_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Writes that fail return FAILURE; the log gets one line until one succeeds."""
+    exporter = TraceFileExporter(tmp_path / "gone/t.jsonl")
+    spans = agent_trace.build(agent_trace.Node("n", 0, 1))
+    for leftover in (tmp_path / "gone").iterdir():
+        leftover.unlink()
+    (tmp_path / "gone").rmdir()
+    assert [exporter.export(spans) for _ in range(3)] == [SpanExportResult.FAILURE] * 3
+    (tmp_path / "gone").mkdir()
+    assert exporter.export(spans) is SpanExportResult.SUCCESS
+    [record] = caplog.records
+    assert "spans lost: cannot write" in record.getMessage()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder opens differently there")
+def test_a_path_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    """A folder, or a file where a folder should be, raises OSError at construction."""
+    with pytest.raises(OSError, match="directory"):
+        TraceFileExporter(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"exists|directory"):
+        TraceFileExporter(tmp_path / "file" / "t.jsonl")
+    with pytest.raises(ValueError, match="max_bytes"):
+        TraceFileExporter(tmp_path / "t.jsonl", max_bytes=0)
+
+
+def test_reading_holds_one_line_at_a_time(tmp_path: Path) -> None:
+    """Reading 20 MB of lines needs far less memory than the file has bytes."""
+    path = tmp_path / "t.jsonl"
+    write(path, agent_trace.Node("n", 0, 1, {"pad": "x" * 100_000}))
+    line = path.read_bytes()
+    with path.open("ab") as file:
+        for _ in range(200):
+            file.write(line)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in read_spans(path, pytest.fail))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 201
+    assert os.path.getsize(path) > 20_000_000  # noqa: PTH202 - one call, no object
+    assert peak < 4_000_000
+
+
+def test_reading_from_an_offset_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """Offsets are those of line starts and ends, so that reading can go on from any of them."""
+    path = tmp_path / "t.jsonl"
+    for seed in range(3):
+        write(path, agent_trace.Node(f"n{seed}", 0, 1), seed=seed)
+    lines = list(read_requests(path, pytest.fail))
+    assert [line.number for line in lines] == [1, 2, 3]
+    assert lines[0].start == 0
+    assert lines[-1].end == path.stat().st_size
+    again = list(read_requests(path, pytest.fail, start=lines[1].start, number=2))
+    assert again == lines[1:]
