@@ -1,0 +1,453 @@
+"""Settings in, providers and a handler out: the place where everything is put together."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import re
+import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from lc_otel._errand import Runner
+from lc_otel._handler import OTelCallbackHandler
+from lc_otel._version import __version__
+from lc_otel.config import (
+    Config,
+    ConfigurationError,
+    Destination,
+    ExportSettings,
+    Signal,
+    read_export_settings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from opentelemetry.sdk.trace import ReadableSpan
+    from typing_extensions import Self
+
+_logger = logging.getLogger(__name__)
+
+_DEFAULT_TIMEOUT = 10.0  # seconds, the OTLP exporters' own default for one export
+
+# module and class of each exporter, imported when chosen: gRPC alone costs a tenth of a second
+_EXPORTERS: Mapping[tuple[str, str], tuple[str, str]] = {
+    (protocol, signal): (f"opentelemetry.exporter.otlp.proto.{package}.{module}", name)
+    for protocol, package in (("grpc", "grpc"), ("http/protobuf", "http"))
+    for signal, module, name in (
+        ("traces", "trace_exporter", "OTLPSpanExporter"),
+        ("metrics", "metric_exporter", "OTLPMetricExporter"),
+        ("logs", "_log_exporter", "OTLPLogExporter"),
+    )
+}
+# a member of both packages' Compression
+_COMPRESSIONS: Mapping[str, str] = {"gzip": "Gzip", "none": "NoCompression"}
+
+
+class Pipeline:
+    """A handler, and the way its spans take out of the process; made by `configure`.
+
+    As a context manager it shuts down at the end of the block.
+
+    Attributes:
+        settings: What `configure` was asked for, checked.
+        handler: Give it to LangChain: ``config={"callbacks": [pipeline.handler]}``.
+        address: Where spans are sent, or None where they are not.
+    """
+
+    def __init__(self, settings: ExportSettings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._closers: list[Callable[[], Any]] = []
+        self._flushers: list[Callable[[], Any]] = []
+        self._exporter: CountedExporter | None = None
+        self._failed_before = 0
+        self._delivered: bool | None = None
+        self._runner = Runner("lc-otel-pipeline")
+        self.address = settings.traces.address if settings.traces else None
+        self.handler = OTelCallbackHandler(config=settings.config, **self._build_providers())
+        atexit.register(self.shutdown)
+
+    @property
+    def exported(self) -> int:
+        """Spans the backend has accepted."""
+        return self._exporter.exported if self._exporter else 0
+
+    @property
+    def failed(self) -> int:
+        """Spans that were given up after the exporter's retries."""
+        return self._exporter.failed if self._exporter else 0
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the last export that failed did, in the exporter's words."""
+        return self._exporter.last_error if self._exporter else None
+
+    def flush(self, timeout: float = _DEFAULT_TIMEOUT) -> bool:
+        """Send what has ended so far, and wait for it at most ``timeout`` seconds.
+
+        Returns:
+            Whether every span since the last flush was accepted by the backend. With a provider
+            that is not ours, what that provider says.
+        """
+        answers: list[bool] = []
+        done = self._runner.run(lambda: answers.extend(map(_attempt, self._flushers)), timeout)
+        failed, before = self.failed, self._failed_before
+        self._failed_before = failed
+        return done and all(answers) and failed == before
+
+    def shutdown(self, timeout: float = _DEFAULT_TIMEOUT) -> bool:
+        """End what is open, send what is left, and stop; further calls do nothing.
+
+        Runs by itself when the interpreter exits. What could not be delivered is said in one line
+        at WARNING. A provider that is not ours is left as it is.
+
+        Args:
+            timeout: Seconds after which what is still on its way is given up.
+
+        Returns:
+            Whether every span of this pipeline was accepted by the backend.
+        """
+        with self._lock:
+            if self._delivered is not None:
+                return self._delivered
+            atexit.unregister(self.shutdown)
+            _forget(self)
+            self.handler.shutdown()
+            if self._exporter:
+                self._exporter.closing = True
+            # spans first: where time runs out, metrics are the lesser loss
+            done = self._runner.run(lambda: [_attempt(close) for close in self._closers], timeout)
+            self._delivered = done and not self.failed
+            if not done:
+                _logger.warning(
+                    "Gave up after %g s: spans may not have reached %s%s.",
+                    timeout,
+                    self.address,
+                    f" ({self.last_error})" if self.last_error else "",
+                )
+            elif self.failed:
+                _logger.warning(
+                    "%d of %d spans did not reach %s: %s",
+                    self.failed,
+                    self.failed + self.exported,
+                    self.address,
+                    self.last_error,
+                )
+            return self._delivered
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    def _build_providers(self) -> dict[str, Any]:
+        """Make the providers, or take the ones that are there; the handler's arguments."""
+        settings = self.settings
+        if settings.disabled:
+            return {
+                "tracer_provider": trace.NoOpTracerProvider(),
+                "meter_provider": metrics.NoOpMeterProvider(),
+            }
+        present = trace.get_tracer_provider()
+        if settings.set_global and not isinstance(present, trace.ProxyTracerProvider):
+            _logger.info(
+                "A tracer provider is set already (%s): its own exporters are used, configure() "
+                "adds none. Pass set_global=False for a pipeline of its own.",
+                type(present).__qualname__,
+            )
+            self.address = None
+            if flush := getattr(present, "force_flush", None):
+                self._flushers.append(flush)
+            return {"tracer_provider": present}
+
+        resource = _build_resource(settings)
+        providers: dict[str, Any] = {"tracer_provider": self._build_tracer_provider(resource)}
+        if settings.metrics:
+            providers["meter_provider"] = self._build_meter_provider(resource, settings.metrics)
+        if settings.logs:
+            providers["logger_provider"] = self._build_logger_provider(resource, settings.logs)
+        if settings.set_global:
+            trace.set_tracer_provider(providers["tracer_provider"])
+            if settings.metrics:
+                metrics.set_meter_provider(providers["meter_provider"])
+            if settings.logs:
+                _logs.set_logger_provider(providers["logger_provider"])
+        return providers
+
+    def _build_tracer_provider(self, resource: Resource) -> TracerProvider:
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        if self.settings.console:
+            from lc_otel._console import TreePrinter  # noqa: PLC0415  # only where asked for
+
+            provider.add_span_processor(TreePrinter())
+        if self.settings.traces:
+            exporter = _build_exporter("traces", self.settings.traces, self.settings)
+            self._exporter = CountedExporter(exporter, self.settings.traces.address)
+            provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        self._flushers.append(provider.force_flush)
+        self._closers.append(provider.shutdown)
+        return provider
+
+    def _build_meter_provider(self, resource: Resource, destination: Destination) -> Any:
+        from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415  # only where wanted
+        from opentelemetry.sdk.metrics.export import (  # noqa: PLC0415
+            PeriodicExportingMetricReader,
+        )
+
+        exporter = _build_exporter("metrics", destination, self.settings)
+        provider = MeterProvider(
+            [PeriodicExportingMetricReader(exporter)], resource, shutdown_on_exit=False
+        )
+        self._flushers.append(provider.force_flush)
+        self._closers.append(provider.shutdown)
+        return provider
+
+    def _build_logger_provider(self, resource: Resource, destination: Destination) -> Any:
+        from opentelemetry.sdk._logs import LoggerProvider  # noqa: PLC0415  # only where wanted
+        from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
+
+        provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
+        exporter = _build_exporter("logs", destination, self.settings)
+        provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+        self._flushers.append(provider.force_flush)
+        self._closers.append(provider.shutdown)
+        return provider
+
+
+_active: Pipeline | None = None
+_active_lock = threading.Lock()
+
+
+def configure(
+    endpoint: str | None = None,
+    protocol: str | None = None,
+    service_name: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    config: Config | None = None,
+    *,
+    console: bool = False,
+    service_version: str | None = None,
+    timeout: float | None = None,
+    compression: str | None = None,
+    set_global: bool = True,
+) -> Pipeline:
+    """Send LangChain's runs to an OpenTelemetry backend, print them, or both.
+
+    Makes a tracer provider (and a meter provider) with OTLP exporters, makes them the global ones,
+    and shuts them down when the interpreter exits. Whatever is not given here is taken from the
+    standard ``OTEL_*`` variables: endpoint, protocol, headers, timeout, compression, certificates,
+    service name, resource attributes, sampler, batch sizes, ``OTEL_SDK_DISABLED``,
+    ``OTEL_TRACES_EXPORTER``, ``OTEL_METRICS_EXPORTER``.
+
+    **A tracer provider that is set globally already is respected**: nothing is added to it and
+    nothing of it is shut down; the handler makes its spans with it, and the other arguments but
+    ``config`` have no effect. An INFO record says so. ``set_global=False`` makes a pipeline of its
+    own instead.
+
+    Called again with the same settings while the first pipeline is open, it returns that one.
+
+    Args:
+        endpoint: The backend's general OTLP address, such as ``http://localhost:4317``; for
+            http/protobuf, ``/v1/traces`` and ``/v1/metrics`` are appended. The scheme decides about
+            TLS.
+        protocol: ``"grpc"`` or ``"http/protobuf"``. Left out: http/protobuf where the endpoint has
+            port 4318 or a path, else grpc.
+        service_name: ``service.name`` of the resource.
+        headers: Sent with each export, such as an API key. Never logged.
+        config: What the handler records.
+        console: Print each finished trace as a tree to ``sys.stdout``. With no endpoint given here
+            or in the environment, nothing is sent.
+        service_version: ``service.version`` of the resource.
+        timeout: Seconds one export may take, retries included.
+        compression: ``"gzip"`` or ``"none"``.
+        set_global: Make the providers the global ones, so that spans of other libraries join the
+            trace. False leaves the global providers alone, whatever they are.
+
+    Returns:
+        The pipeline; its ``handler`` goes into LangChain's ``callbacks``.
+
+    Raises:
+        ConfigurationError: A setting cannot be used, or `configure` was called before with others.
+    """
+    global _active  # noqa: PLW0603  # the global providers are one a process, and so is this
+    settings = read_export_settings(
+        endpoint=endpoint,
+        protocol=protocol,
+        service_name=service_name,
+        headers=headers,
+        config=config,
+        console=console,
+        service_version=service_version,
+        timeout=timeout,
+        compression=compression,
+        set_global=set_global,
+    )
+    if not set_global:
+        return Pipeline(settings)
+    with _active_lock:
+        if _active is None:
+            _active = Pipeline(settings)
+        elif _active.settings != settings:
+            raise ConfigurationError(
+                "configure() was called before with other settings, and its pipeline is still "
+                "open; use that one, shut it down first, or pass set_global=False for a second."
+            )
+        return _active
+
+
+def _forget(pipeline: Pipeline) -> None:
+    """A pipeline that is shut down is no longer the one `configure` returns."""
+    global _active  # noqa: PLW0603  # see configure
+    with _active_lock:
+        if _active is pipeline:
+            _active = None
+
+
+class CountedExporter(SpanExporter):
+    """Passes spans on, and remembers how many the backend took: `force_flush` will not tell.
+
+    Args:
+        inner: The exporter that does the work.
+        address: Its backend, for the log.
+    """
+
+    def __init__(self, inner: SpanExporter, address: str) -> None:
+        self._inner = inner
+        self._address = address
+        self._reason = _ReasonHeard(logging.getLogger(type(inner).__module__))
+        self.exported = 0
+        self.failed = 0
+        self.last_error: str | None = None
+        self.closing = False
+        """The pipeline is shutting down, and will say what was lost by itself."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Export, count, and log the first failure."""
+        reason = None
+        with self._reason as heard:
+            try:
+                result = self._inner.export(spans)
+            except Exception as error:  # noqa: BLE001  # a broken exporter must not lose the count
+                result, reason = SpanExportResult.FAILURE, repr(error)
+        if result is SpanExportResult.SUCCESS:
+            self.exported += len(spans)
+            return result
+        first = not self.failed
+        self.failed += len(spans)
+        self.last_error = reason or heard.cause or "no reason given"
+        if first and not self.closing:
+            _logger.warning(
+                "%d spans did not reach %s: %s (further losses are counted, and said at shutdown)",
+                len(spans),
+                self._address,
+                self.last_error,
+            )
+        return result
+
+    def shutdown(self) -> None:
+        """Shut the inner exporter down, which also ends a retry it waits in."""
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Ask the inner exporter."""
+        return self._inner.force_flush(timeout_millis)
+
+
+class _ReasonHeard(logging.Filter):
+    """Hears in an exporter's own log why an export failed; its result says only that it did.
+
+    A filter and not a handler, since it changes nothing about where the records go.
+    """
+
+    _CAUSES = (
+        re.compile(r"Failed to establish a new connection: (?P<cause>[^\"')]+)"),  # urllib3
+        re.compile(r"Transient error (?P<cause>.+) encountered while"),
+        re.compile(r"error code: (?:StatusCode\.)?(?P<cause>.+)", re.DOTALL),  # gRPC
+        re.compile(r"batch code: (?P<cause>.+)", re.DOTALL),  # HTTP
+    )
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__()
+        self._logger = logger
+        self._thread: int | None = None
+        self.cause: str | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Remember the cause, let every record pass."""
+        if record.thread == self._thread and record.levelno >= logging.WARNING:
+            message = record.getMessage()
+            found = next(filter(None, (cause.search(message) for cause in self._CAUSES)), None)
+            if found:
+                self.cause = " ".join(found["cause"].split())
+            elif self.cause is None:
+                self.cause = " ".join(message.split())
+        return True
+
+    def __enter__(self) -> Self:
+        self._thread, self.cause = threading.get_ident(), None
+        self._logger.addFilter(self)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._logger.removeFilter(self)
+
+
+def _build_exporter(signal: Signal, destination: Destination, settings: ExportSettings) -> Any:
+    """Make the SDK's exporter for a destination; what is None it reads from OTEL_* itself."""
+    module, name = _EXPORTERS[destination.protocol, signal]
+    arguments: dict[str, Any] = {
+        "endpoint": destination.endpoint,
+        "headers": settings.headers,
+        "timeout": settings.timeout,
+    }
+    grpc = destination.protocol == "grpc"
+    if grpc:
+        arguments["insecure"] = destination.insecure
+        if settings.headers:  # names travel in lower case in HTTP/2
+            arguments["headers"] = tuple((k.lower(), v) for k, v in settings.headers.items())
+    if settings.compression:
+        home = import_module("grpc" if grpc else "opentelemetry.exporter.otlp.proto.http")
+        arguments["compression"] = getattr(home.Compression, _COMPRESSIONS[settings.compression])
+    try:
+        return getattr(import_module(module), name)(**arguments)
+    except Exception as error:
+        raise ConfigurationError(
+            f"the {destination.protocol} exporter for {destination.address} cannot be made: "
+            f"{error}; look at the OTEL_EXPORTER_OTLP_* variables."
+        ) from error
+
+
+def _build_resource(settings: ExportSettings) -> Resource:
+    """What the spans come from; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES fill the rest."""
+    attributes: dict[str, str] = {
+        "telemetry.distro.name": "lc-otel",
+        "telemetry.distro.version": __version__,
+    }
+    if settings.service_name:
+        attributes["service.name"] = settings.service_name
+    if settings.service_version:
+        attributes["service.version"] = settings.service_version
+    return Resource.create(attributes)
+
+
+def _attempt(step: Callable[[], Any]) -> bool:
+    """Run one step of flushing or closing; whether it neither raised nor said no."""
+    try:
+        return step() is not False
+    except Exception:
+        _logger.warning("%s failed.", getattr(step, "__qualname__", step), exc_info=True)
+        return False

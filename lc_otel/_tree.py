@@ -1,0 +1,222 @@
+"""Finished spans in, a text tree out: names, durations, tokens, errors in aligned columns."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lc_otel._trace import FinishedSpan, Trace
+
+
+class TokenSums(NamedTuple):
+    """What the model calls of a trace took in and gave out."""
+
+    calls: int = 0
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    """Of the input, read from the provider's cache."""
+
+
+class _Guides(NamedTuple):
+    branch: str
+    last: str
+    trunk: str
+    gap: str
+    arrow: str
+    error: str
+    dot: str
+    cut: str
+
+
+_UNICODE = _Guides("├─ ", "└─ ", "│  ", "   ", "→", "✗", "·", "…")
+_ASCII = _Guides("|- ", "`- ", "|  ", "   ", ">", "!", "-", "~")
+
+_DIM, _BOLD, _RED, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[31m", "\x1b[0m"
+
+# a model call under either convention: only these carry tokens of their own, agents carry sums
+_MODEL_CALLS = {
+    ("gen_ai.operation.name", "chat"),
+    ("gen_ai.operation.name", "text_completion"),
+    ("openinference.span.kind", "LLM"),
+}
+_INPUT = ("gen_ai.usage.input_tokens", "llm.token_count.prompt")
+_OUTPUT = ("gen_ai.usage.output_tokens", "llm.token_count.completion")
+_CACHED = ("gen_ai.usage.cache_read.input_tokens", "llm.token_count.prompt_details.cache_read")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_LEAST_NAME_WIDTH = 16
+
+
+def guides_fit(encoding: str | None) -> bool:
+    """Whether an output encoding can carry the tree's line drawing."""
+    try:
+        "".join(_UNICODE).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def sum_tokens(spans: Sequence[FinishedSpan]) -> TokenSums:
+    """Add up the model calls; spans that carry sums of others are left out."""
+    calls = [span for span in spans if _is_model_call(span)]
+    return TokenSums(
+        len(calls),
+        sum(_first(span, _INPUT) or 0 for span in calls),
+        sum(_first(span, _OUTPUT) or 0 for span in calls),
+        sum(_first(span, _CACHED) or 0 for span in calls),
+    )
+
+
+def render_tree(
+    trace: Trace, *, width: int = 80, unicode: bool = True, color: bool = False, note: str = ""
+) -> str:
+    """Draw one trace, a line a span, without a trailing newline.
+
+    Args:
+        trace: The spans to draw.
+        width: Columns no line may exceed; long names are cut, the figures never.
+        unicode: Draw with box characters, else with ASCII.
+        color: Add ANSI colours.
+        note: Said in the header, for a trace that is not whole.
+    """
+    guides = _UNICODE if unicode else _ASCII
+    rows = [_Row.of(span, prefix, guides) for prefix, span in _walk(trace, guides)]
+    columns = [max((len(row.figures[i]) for row in rows), default=0) for i in range(2)]
+    figures_width = sum(column + 2 for column in columns if column)
+    detail_width = max((len(row.detail) for row in rows), default=0)
+    detail_width = detail_width + 2 if detail_width else 0
+    longest = max((len(row.label) for row in rows), default=0)
+    name_width = max(min(longest, width - figures_width - detail_width), _LEAST_NAME_WIDTH)
+    detail_room = max(width - name_width - figures_width - 2, 0)
+    lines = [_header(trace, guides, width, note)]
+    if color:
+        lines[0] = f"{_DIM}{lines[0]}{_RESET}"
+    for row in rows:
+        label = _cut(row.label, name_width, guides).ljust(name_width)
+        figures = "".join(
+            f"  {text:>{column}}"
+            for text, column in zip(row.figures, columns, strict=True)
+            if column
+        )
+        detail = _cut(row.detail, detail_room, guides)
+        if color:
+            label = f"{_BOLD}{label}{_RESET}" if not row.prefix_width else label
+            figures = f"{_DIM}{figures}{_RESET}"
+            detail = f"{_RED}{detail}{_RESET}" if row.failed and detail else detail
+        lines.append(
+            f"{label}{figures}  {detail}".rstrip() if not color else f"{label}{figures}  {detail}"
+        )
+    return "\n".join(lines)
+
+
+class _Row(NamedTuple):
+    label: str
+    prefix_width: int
+    figures: tuple[str, str]
+    detail: str
+    failed: bool
+
+    @classmethod
+    def of(cls, span: FinishedSpan, prefix: str, guides: _Guides) -> _Row:
+        name = _CONTROL.sub(" ", span.name)
+        failed = span.status == "error"
+        return cls(
+            prefix + name,
+            len(prefix),
+            (_duration(span.duration_s), _tokens(span, guides)),
+            _detail(span, guides),
+            failed,
+        )
+
+
+def _walk(trace: Trace, guides: _Guides) -> Iterator[tuple[str, FinishedSpan]]:
+    """Every span with what is drawn before its name, parents before children."""
+    stack = [("", "", span) for span in reversed(trace.roots)]
+    while stack:
+        drawn, below, span = stack.pop()
+        yield drawn, span
+        children = trace.children(span)
+        for child in reversed(children):
+            last = child is children[-1]
+            stack.append(
+                (
+                    below + (guides.last if last else guides.branch),
+                    below + (guides.gap if last else guides.trunk),
+                    child,
+                )
+            )
+
+
+def _header(trace: Trace, guides: _Guides, width: int, note: str) -> str:
+    spans = trace.spans
+    parts = [f"trace {trace.trace_id}", _count(len(spans), "span")]
+    if spans:
+        first, last = min(s.start_ns for s in spans), max(s.end_ns for s in spans)
+        parts.append(_duration((last - first) / 1e9))
+    sums = sum_tokens(spans)
+    if sums.input or sums.output:
+        parts.append(f"{sums.input:,}{guides.arrow}{sums.output:,} tokens")
+    failed = sum(span.status == "error" for span in spans)
+    if failed:
+        parts.append(_count(failed, "error"))
+    if note:
+        parts.append(note)
+    return _cut(f" {guides.dot} ".join(parts), width, guides)
+
+
+def _detail(span: FinishedSpan, guides: _Guides) -> str:
+    """What stands behind the figures: the error, an outcome out of the ordinary, the model."""
+    if span.status == "error":
+        return (
+            f"{guides.error} {_CONTROL.sub(' ', str(span.attributes.get('error.type', 'error')))}"
+        )
+    outcome = span.attributes.get("langchain.run.outcome", "ok")
+    if outcome != "ok":
+        return str(outcome)
+    model = span.attributes.get("gen_ai.response.model") or span.attributes.get("llm.model_name")
+    if model and str(model) not in span.name:
+        return _CONTROL.sub(" ", str(model))
+    return ""
+
+
+def _tokens(span: FinishedSpan, guides: _Guides) -> str:
+    if not _is_model_call(span):
+        return ""
+    taken, given = _first(span, _INPUT), _first(span, _OUTPUT)
+    if taken is None and given is None:
+        return ""
+    return f"{taken or 0:,}{guides.arrow}{given or 0:,} tok"
+
+
+def _is_model_call(span: FinishedSpan) -> bool:
+    return any(span.attributes.get(key) == value for key, value in _MODEL_CALLS)
+
+
+def _first(span: FinishedSpan, keys: Sequence[str]) -> int | None:
+    """The first of several attributes that holds a number."""
+    for key in keys:
+        value = span.attributes.get(key)
+        if isinstance(value, int):
+            return value
+    return None
+
+
+def _duration(seconds: float) -> str:
+    """Three significant figures at most: 4.21 ms, 312 ms, 1.20 s, 2 m 05 s."""
+    if seconds >= 60:  # noqa: PLR2004  # seconds in a minute
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} m {rest:02} s"
+    value, unit = (seconds, "s") if seconds >= 1 else (seconds * 1e3, "ms")
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2  # noqa: PLR2004  # significant figures
+    return f"{value:.{digits}f} {unit}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _cut(text: str, width: int, guides: _Guides) -> str:
+    return text if len(text) <= width else text[: max(width - 1, 0)] + guides.cut

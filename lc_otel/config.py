@@ -1,0 +1,358 @@
+"""Arguments and OTEL_* variables in, one validated Config and one ExportSettings out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping  # noqa: TC003 - pydantic reads the annotations
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_logger = logging.getLogger(__name__)
+
+Protocol = Literal["grpc", "http/protobuf"]
+Compression = Literal["gzip", "none"]
+Signal = Literal["traces", "metrics", "logs"]
+
+
+class ConfigurationError(ValueError):
+    """A setting cannot be used; says what was seen, what was expected, and what to do."""
+
+
+# --- what the handler does ---------------------------------------------------------------------
+
+CAPTURE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+
+CaptureContent = bool | Literal["span", "event", "both"]
+
+_CAPTURE_VALUES: Mapping[str, CaptureContent] = {
+    "no_content": False,
+    "span_only": "span",
+    "event_only": "event",
+    "span_and_event": "both",
+    "false": False,  # the older, two-valued form of the variable
+    "true": True,
+    "": False,
+}
+
+
+def read_capture_content(environ: Mapping[str, str] = os.environ) -> CaptureContent:
+    """Read OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, in any case.
+
+    An unknown value captures nothing and is warned about: privacy is the safe side of a typo.
+    """
+    seen = environ.get(CAPTURE_CONTENT, "")
+    value = _CAPTURE_VALUES.get(seen.strip().lower())
+    if value is None:
+        _logger.warning(
+            "%s is %r, expected NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT: "
+            "no content is captured.",
+            CAPTURE_CONTENT,
+            seen,
+        )
+        return False
+    return value
+
+
+class Config(BaseModel):
+    """What the handler records; immutable.
+
+    A field left out takes its default; `capture_content` left out is read from
+    OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, and a value given here wins over it.
+
+    Raises:
+        ConfigurationError: A field has a value it cannot have, or does not exist.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    capture_content: CaptureContent = Field(default_factory=read_capture_content)
+    """Prompts, completions, arguments, results, documents and exception texts: on spans ("span", or
+    True), on log events ("event"), on "both", or nowhere (False)."""
+    conventions: tuple[Literal["genai", "openinference"], ...] = Field(("genai",), strict=False)
+    """Which attribute names are written; both at once is allowed."""
+    redact: Callable[[str, Any], Any] | None = None
+    """Called as ``redact(kind, value)`` once for every piece of content before it is written."""
+    detail: Literal["all", "steps", "semantic"] = "all"
+    """"all" shows every run; "steps" hides prompt, parser and lambda runs; "semantic" shows model,
+    tool, retriever, agent and root runs only."""
+    max_content_length: int = Field(16_384, ge=256)
+    """Bytes of content one attribute may hold."""
+    max_span_content: int = Field(131_072, ge=256)
+    """Bytes of content one span may hold."""
+    max_open_runs: int = Field(10_000, ge=1)
+    """Runs that may be open at once; the oldest beyond that is ended and marked incomplete."""
+    max_run_age: float = Field(3600.0, gt=0, strict=False)
+    """Seconds after which an open run is ended and marked incomplete."""
+    conversation_keys: tuple[str, ...] = Field(
+        ("thread_id", "session_id", "conversation_id"), strict=False
+    )
+    """Metadata keys that hold the conversation's id, the first found wins."""
+    user_keys: tuple[str, ...] = Field(("user_id",), strict=False)
+    """Metadata keys that hold the user's id, the first found wins."""
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error)) from None
+
+    @property
+    def content_on_spans(self) -> bool:
+        """Whether content is written to span attributes."""
+        return self.capture_content in (True, "span", "both")
+
+    @property
+    def content_in_events(self) -> bool:
+        """Whether content is written to log events."""
+        return self.capture_content in ("event", "both")
+
+
+def _explain(error: ValidationError) -> str:
+    """Say in one line what is wrong with each field."""
+    known = ", ".join(Config.model_fields)
+    lines: dict[str, str] = {}  # a union reports every member it tried; the first says enough
+    for item in error.errors(include_url=False):
+        name = str(item["loc"][0])
+        if item["type"] == "extra_forbidden":
+            lines.setdefault(name, f"Config has no field {name!r}; its fields are {known}")
+        else:
+            expected = item["msg"][:1].lower() + item["msg"][1:]
+            if name == "capture_content":  # pydantic names each member of the union in turn
+                expected = "input should be True, False, 'span', 'event' or 'both'"
+            lines.setdefault(name, f"Config.{name} is {item['input']!r:.80}: {expected}")
+    return "; ".join(lines.values())
+
+
+# --- where the spans go ------------------------------------------------------------------------
+
+_DEFAULT_ENDPOINT: Mapping[Protocol, str] = {
+    "grpc": "http://localhost:4317",
+    "http/protobuf": "http://localhost:4318",
+}
+_PROTOCOLS: tuple[Protocol, ...] = ("grpc", "http/protobuf")
+_HTTP_PORT = 4318
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2: token
+_GRPC_HEADER_NAME = re.compile(r"[0-9A-Za-z_.-]+")  # gRPC over HTTP/2: Header-Name
+_GRPC_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")  # gRPC over HTTP/2: ASCII-Value
+_HTTP_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5, as Latin-1
+
+
+class Destination(NamedTuple):
+    """Where one signal goes."""
+
+    protocol: Protocol
+    endpoint: str | None
+    """The full address for the exporter, or None where the exporter reads OTEL_* itself."""
+    address: str
+    """The address as people should read it; holds no secret."""
+
+    @property
+    def insecure(self) -> bool | None:
+        """Whether the connection is plain text; None where the exporter decides from OTEL_*."""
+        return None if self.endpoint is None else self.endpoint.startswith("http://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ExportSettings:
+    """Arguments of `lc_otel.configure`, checked; a destination that is None is not wanted."""
+
+    traces: Destination | None
+    metrics: Destination | None
+    logs: Destination | None
+    console: bool
+    disabled: bool
+    """OTEL_SDK_DISABLED is true: nothing is recorded."""
+    headers: Mapping[str, str] | None
+    timeout: float | None
+    compression: Compression | None
+    service_name: str | None
+    service_version: str | None
+    set_global: bool
+    config: Config
+
+
+def read_export_settings(
+    *,
+    endpoint: str | None = None,
+    protocol: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    compression: str | None = None,
+    service_name: str | None = None,
+    service_version: str | None = None,
+    console: bool = False,
+    set_global: bool = True,
+    config: Config | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> ExportSettings:
+    """Check `configure`'s arguments and the OTEL_* variables that stand in for absent ones.
+
+    What the SDK's exporters read by themselves (headers, timeout, compression, certificates) is
+    left to them; protocol and endpoint are read here, because they choose the exporter.
+
+    Raises:
+        ConfigurationError: A setting cannot be used; names the argument or the variable.
+    """
+    config = Config() if config is None else config
+    if endpoint is not None:
+        _split_endpoint(endpoint, "endpoint")
+    if protocol is not None:
+        _check_protocol(protocol, "protocol")
+    if timeout is not None and not timeout > 0:
+        raise ConfigurationError(f"timeout is {timeout!r}, expected seconds above 0.")
+    if compression not in (None, "gzip", "none"):
+        raise ConfigurationError(f"compression is {compression!r}, expected 'gzip' or 'none'.")
+
+    def destination(signal: Signal) -> Destination | None:
+        exporters = _read_exporters(signal, environ)
+        if endpoint is None and "otlp" not in exporters:
+            return None
+        return _read_destination(signal, endpoint, protocol, environ)
+
+    shown = console or (endpoint is None and "console" in _read_exporters("traces", environ))
+    traces = destination("traces")
+    if shown and not (endpoint or _names_a_backend(environ)):
+        traces = None  # a console alone needs no backend, and must not complain about its absence
+    settings = ExportSettings(
+        traces=traces,
+        metrics=destination("metrics") if traces else None,
+        logs=destination("logs") if traces and config.content_in_events else None,
+        console=shown,
+        disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
+        headers=headers,
+        timeout=timeout,
+        compression=compression,  # type: ignore[arg-type]  # checked above
+        service_name=service_name,
+        service_version=service_version,
+        set_global=set_global,
+        config=config,
+    )
+    for name, value in (headers or {}).items():
+        _check_header(name, value, settings.traces.protocol if settings.traces else "grpc")
+    return settings
+
+
+def _names_a_backend(environ: Mapping[str, str]) -> bool:
+    """Whether the environment asks for OTLP by name."""
+    return bool(
+        environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+        or "otlp" in environ.get("OTEL_TRACES_EXPORTER", "")
+    )
+
+
+def _read_exporters(signal: Signal, environ: Mapping[str, str]) -> set[str]:
+    """Read OTEL_{SIGNAL}_EXPORTER: otlp unless set, none for nothing, several by comma."""
+    variable = f"OTEL_{signal.upper()}_EXPORTER"
+    seen = {part.strip().lower() for part in (environ.get(variable) or "otlp").split(",")}
+    unknown = seen - {"otlp", "console", "none"}
+    if unknown:
+        raise ConfigurationError(
+            f"{variable} is {environ[variable]!r}, expected otlp, console or none; "
+            "for another exporter set up your own TracerProvider before configure()."
+        )
+    return seen
+
+
+def _read_destination(
+    signal: Signal, endpoint: str | None, protocol: str | None, environ: Mapping[str, str]
+) -> Destination:
+    """Choose protocol and address: argument, the signal's variable, the general one, the default.
+
+    Without a protocol, an endpoint on port 4318 or with a path means http/protobuf, any other grpc.
+    """
+    path = f"v1/{signal}"
+    own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
+    general = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    given = endpoint or environ.get(own) or environ.get(general)
+    source = "endpoint" if endpoint else own if environ.get(own) else general
+
+    chosen = protocol
+    for variable in (
+        f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+    ):
+        if chosen is None and environ.get(variable):
+            chosen = environ[variable].strip().lower()
+            _check_protocol(chosen, variable)
+    if given is None:
+        kind: Protocol = _check_protocol(chosen or "grpc", "protocol")
+        address = _DEFAULT_ENDPOINT[kind]
+        # said outright, so that the exporter agrees with `address`
+        return Destination(kind, _with_path(address, path) if kind != "grpc" else address, address)
+
+    parts = _split_endpoint(given, source)
+    has_path = parts.path not in ("", "/")
+    if chosen is None:
+        chosen = "http/protobuf" if has_path or parts.port == _HTTP_PORT else "grpc"
+    kind = _check_protocol(chosen, "protocol")
+    if kind == "grpc":
+        if has_path:
+            raise ConfigurationError(
+                f"{source} is {given!r} with protocol grpc, which knows no path; "
+                f"leave {parts.path!r} out, or set protocol http/protobuf."
+            )
+        return Destination(kind, given if endpoint else None, given)
+    if source == own:
+        return Destination(kind, None, given)
+    base = re.sub(r"/v1/(traces|metrics|logs)/?$", "", given)
+    return Destination(kind, _with_path(base, path), base)
+
+
+def _with_path(base: str, path: str) -> str:
+    """Append a signal's path to a general endpoint, as the OTLP exporter specification says."""
+    return f"{base.rstrip('/')}/{path}"
+
+
+def _check_protocol(value: str, source: str) -> Protocol:
+    for known in _PROTOCOLS:
+        if value == known:
+            return known
+    raise ConfigurationError(f"{source} is {value!r}, expected 'grpc' or 'http/protobuf'.")
+
+
+def _split_endpoint(value: str, source: str) -> SplitResult:
+    """Take an endpoint apart, or say what is wrong with it."""
+    problem = ""
+    try:
+        parts = urlsplit(value)
+        port = parts.port  # raises where it is no number, or beyond 65535
+    except ValueError as error:
+        raise ConfigurationError(f"{source} is {value!r}: {error}.") from None
+    if parts.username or parts.password:
+        # the value is a secret: it must not be repeated
+        raise ConfigurationError(
+            f"{source} for {parts.hostname} holds a user or password; send them as a header, "
+            "for example headers={'authorization': 'Basic ...'}."
+        )
+    if parts.scheme not in ("http", "https"):
+        problem = "expected http://HOST:PORT (plain) or https://HOST:PORT (TLS)"
+    elif not parts.hostname:
+        problem = "it names no host; expected http://HOST:PORT"
+    elif port == 0:
+        problem = "port 0 cannot be reached; expected 1 to 65535"
+    elif re.search(r"\s", value):
+        problem = "it has white space in it"
+    if problem:
+        raise ConfigurationError(f"{source} is {value!r}: {problem}.")
+    return parts
+
+
+def _check_header(name: str, value: str, protocol: Protocol) -> None:
+    """Refuse what the transport would refuse later, on every export; values are never repeated."""
+    grpc = protocol == "grpc"
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise ConfigurationError(f"header {name!r}: name and value must be strings.")
+    if not (_GRPC_HEADER_NAME if grpc else _HEADER_NAME).fullmatch(name):
+        hint = "letters, digits, '-', '_' and '.'" if grpc else "letters, digits and '-'"
+        raise ConfigurationError(f"header name {name!r}: expected {hint} (protocol {protocol}).")
+    if not (_GRPC_HEADER_VALUE if grpc else _HTTP_HEADER_VALUE).fullmatch(value):
+        raise ConfigurationError(
+            f"the value of header {name!r} has characters a header cannot carry; "
+            "expected printable ASCII, without line breaks."
+        )
