@@ -378,27 +378,11 @@ class BaseCallbackManager(CallbackManagerMixin, HostManager):
 
     def copy(self) -> Self:
         """Return a manager with the same content that shares no list or dict with this one."""
-        return self.__class__(
-            handlers=self.handlers.copy(),
-            inheritable_handlers=self.inheritable_handlers.copy(),
-            parent_run_id=self.parent_run_id,
-            tags=self.tags.copy(),
-            inheritable_tags=self.inheritable_tags.copy(),
-            metadata=self.metadata.copy(),
-            inheritable_metadata=self.inheritable_metadata.copy(),
-        )
+        return self.__class__(**copied(self))
 
     def merge(self, other: AnyManager) -> Self:
-        """Return what both hold, as one manager: this one's parent, the other's metadata on conflict."""
-        return self.__class__(
-            parent_run_id=self.parent_run_id or other.parent_run_id,
-            handlers=union(self.handlers, other.handlers),
-            inheritable_handlers=union(self.inheritable_handlers, other.inheritable_handlers),
-            tags=union(self.tags, other.tags),
-            inheritable_tags=union(self.inheritable_tags, other.inheritable_tags),
-            metadata={**self.metadata, **other.metadata},
-            inheritable_metadata={**self.inheritable_metadata, **other.inheritable_metadata},
-        )
+        """Return one manager with what both hold; this parent and the other's metadata win."""
+        return self.__class__(**merged(self, other))
 
     @property
     def is_async(self) -> bool:
@@ -462,19 +446,45 @@ Callbacks: TypeAlias = list[Any] | BaseCallbackManager | None
 """What a caller may give as callbacks: a list of handlers, or a manager (LangChain's too)."""
 
 
+def copied(manager: AnyManager) -> dict[str, Any]:
+    """The constructor arguments of a manager with the content of this one, and no list of it."""
+    return {
+        "handlers": manager.handlers.copy(),
+        "inheritable_handlers": manager.inheritable_handlers.copy(),
+        "parent_run_id": manager.parent_run_id,
+        "tags": manager.tags.copy(),
+        "inheritable_tags": manager.inheritable_tags.copy(),
+        "metadata": manager.metadata.copy(),
+        "inheritable_metadata": manager.inheritable_metadata.copy(),
+    }
+
+
+def merged(left: AnyManager, right: AnyManager) -> dict[str, Any]:
+    """The constructor arguments of a manager with the content of both."""
+    return {
+        "handlers": union(left.handlers, right.handlers),
+        "inheritable_handlers": union(left.inheritable_handlers, right.inheritable_handlers),
+        "parent_run_id": left.parent_run_id or right.parent_run_id,
+        "tags": union(left.tags, right.tags),
+        "inheritable_tags": union(left.inheritable_tags, right.inheritable_tags),
+        "metadata": {**left.metadata, **right.metadata},
+        "inheritable_metadata": {**left.inheritable_metadata, **right.inheritable_metadata},
+    }
+
+
 def union(left: Iterable[T], right: Iterable[T]) -> list[T]:
     """Both, in order, each once; compared by equality, for a handler need not be hashable."""
-    merged: list[T] = []
+    both: list[T] = []
     for item in (*left, *right):
-        if item not in merged:
-            merged.append(item)
-    return merged
+        if item not in both:
+            both.append(item)
+    return both
 
 
 def merge_metadata(base: Mapping[str, Any], incoming: Mapping[str, Any]) -> dict[str, Any]:
     """Incoming over base; only LangChain's ``lc_versions`` merges one level down."""
-    merged = {**base, **incoming}
-    versions, older = merged.get("lc_versions"), base.get("lc_versions")
+    metadata = {**base, **incoming}
+    versions, older = metadata.get("lc_versions"), base.get("lc_versions")
     if isinstance(versions, Mapping):
-        merged["lc_versions"] = {**(older if isinstance(older, Mapping) else {}), **versions}
-    return merged
+        metadata["lc_versions"] = {**(older if isinstance(older, Mapping) else {}), **versions}
+    return metadata
