@@ -118,10 +118,10 @@ class TreePrinter(SpanProcessor):
                 color=tty and not os.environ.get("NO_COLOR"),
                 note=note,
             )
-            # one write, so that threads do not mix their lines; a name may hold what the
-            # encoding cannot
+            # one write, so that threads do not mix their lines; it begins a new line, whatever
+            # the program was writing; a name may hold what the encoding cannot
             encoding = stream.encoding or "utf-8"
-            stream.write(text.encode(encoding, "replace").decode(encoding) + "\n\n")
+            stream.write("\n" + text.encode(encoding, "replace").decode(encoding) + "\n")
             stream.flush()
         except Exception:
             # a closed pipe is no reason to break the program

@@ -60,6 +60,8 @@ class Pipeline:
         settings: What `configure` was asked for, checked.
         handler: Give it to LangChain: ``config={"callbacks": [pipeline.handler]}``.
         address: Where spans are sent, or None where they are not.
+        tracer_provider: What the handler makes its spans with; other instrumentations may too.
+        meter_provider: What the handler measures with; None means the global one.
     """
 
     def __init__(self, settings: ExportSettings) -> None:
@@ -72,7 +74,10 @@ class Pipeline:
         self._delivered: bool | None = None
         self._runner = Runner("lc-otel-pipeline")
         self.address = settings.traces.address if settings.traces else None
-        self.handler = OTelCallbackHandler(config=settings.config, **self._build_providers())
+        providers = self._build_providers()
+        self.tracer_provider: trace.TracerProvider = providers["tracer_provider"]
+        self.meter_provider: metrics.MeterProvider | None = providers.get("meter_provider")
+        self.handler = OTelCallbackHandler(config=settings.config, **providers)
         atexit.register(self.shutdown)
 
     @property
@@ -328,7 +333,7 @@ class CountedExporter(SpanExporter):
     def __init__(self, inner: SpanExporter, address: str) -> None:
         self._inner = inner
         self._address = address
-        self._reason = _ReasonHeard(logging.getLogger(type(inner).__module__))
+        self._reason = _ReasonHeard(inner)
         self.exported = 0
         self.failed = 0
         self.last_error: str | None = None
@@ -351,7 +356,7 @@ class CountedExporter(SpanExporter):
         self.last_error = reason or heard.cause or "no reason given"
         if first and not self.closing:
             _logger.warning(
-                "%d spans did not reach %s: %s (further losses are counted, and said at shutdown)",
+                "%d span(s) did not reach %s: %s (further losses are counted, and said at shutdown)",
                 len(spans),
                 self._address,
                 self.last_error,
@@ -380,9 +385,10 @@ class _ReasonHeard(logging.Filter):
         re.compile(r"batch code: (?P<cause>.+)", re.DOTALL),  # HTTP
     )
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, exporter: SpanExporter) -> None:
         super().__init__()
-        self._logger = logger
+        modules = {base.__module__ for base in type(exporter).__mro__}
+        self._loggers = [logging.getLogger(module) for module in modules]
         self._thread: int | None = None
         self.cause: str | None = None
 
@@ -399,11 +405,14 @@ class _ReasonHeard(logging.Filter):
 
     def __enter__(self) -> Self:
         self._thread, self.cause = threading.get_ident(), None
-        self._logger.addFilter(self)
+        # first, since the exporters' own DuplicateFilter hides a reason that was given just before
+        for logger in self._loggers:
+            logger.filters.insert(0, self)
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._logger.removeFilter(self)
+        for logger in self._loggers:
+            logger.removeFilter(self)
 
 
 def _build_exporter(signal: Signal, destination: Destination, settings: ExportSettings) -> Any:

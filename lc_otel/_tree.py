@@ -51,9 +51,9 @@ _LEAST_NAME_WIDTH = 16
 
 
 def guides_fit(encoding: str | None) -> bool:
-    """Whether an output encoding can carry the tree's line drawing."""
+    """Whether an output encoding can carry the tree's line drawing; None is text in memory."""
     try:
-        "".join(_UNICODE).encode(encoding or "ascii")
+        "".join(_UNICODE).encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
@@ -91,9 +91,9 @@ def render_tree(
     longest = max((len(row.label) for row in rows), default=0)
     name_width = max(min(longest, width - figures_width - detail_width), _LEAST_NAME_WIDTH)
     detail_room = max(width - name_width - figures_width - 2, 0)
-    lines = [_header(trace, guides, width, note)]
+    lines = _header(trace, guides, width, note)
     if color:
-        lines[0] = f"{_DIM}{lines[0]}{_RESET}"
+        lines = [f"{_DIM}{line}{_RESET}" for line in lines]
     for row in rows:
         label = _cut(row.label, name_width, guides).ljust(name_width)
         figures = "".join(
@@ -150,7 +150,8 @@ def _walk(trace: Trace, guides: _Guides) -> Iterator[tuple[str, FinishedSpan]]:
             )
 
 
-def _header(trace: Trace, guides: _Guides, width: int, note: str) -> str:
+def _header(trace: Trace, guides: _Guides, width: int, note: str) -> list[str]:
+    """The trace id and what the spans add up to, on more than one line where one is too short."""
     spans = trace.spans
     parts = [f"trace {trace.trace_id}", _count(len(spans), "span")]
     if spans:
@@ -164,7 +165,14 @@ def _header(trace: Trace, guides: _Guides, width: int, note: str) -> str:
         parts.append(_count(failed, "error"))
     if note:
         parts.append(note)
-    return _cut(f" {guides.dot} ".join(parts), width, guides)
+    lines = [parts[0]]
+    for part in parts[1:]:
+        longer = f"{lines[-1]} {guides.dot} {part}"
+        if len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(f"  {part}")
+    return [_cut(line, width, guides) for line in lines]
 
 
 def _detail(span: FinishedSpan, guides: _Guides) -> str:

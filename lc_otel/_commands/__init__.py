@@ -1,0 +1,40 @@
+"""The commands of ``lc-otel``, by name; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+
+class CommandError(Exception):
+    """A command cannot do what was asked; the message is all the user sees, in one line."""
+
+
+class Command(NamedTuple):
+    """One command: a module with ``add_arguments(parser)`` and ``run(arguments) -> exit code``."""
+
+    module: str
+    help: str
+    example: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Let the module say which arguments it takes."""
+        import_module(self.module).add_arguments(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Run it; the exit code."""
+        code: int = import_module(self.module).run(arguments)
+        return code
+
+
+COMMANDS: Mapping[str, Command] = {
+    "demo": Command(
+        "lc_otel._commands.demo",
+        "Run a LangChain agent, show its trace, and send it to a backend if one is named.",
+        "lc-otel demo --endpoint http://localhost:4317",
+    ),
+}

@@ -1,0 +1,61 @@
+"""The ``lc-otel`` command: arguments in, an exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lc_otel._commands import COMMANDS, CommandError
+from lc_otel._version import __version__
+from lc_otel.config import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USAGE_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The arguments after the program's name; None takes them from ``sys.argv``.
+
+    Returns:
+        0 when it did what was asked, 1 when it could not, 2 when the arguments make no sense.
+    """
+    arguments = _build_parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except (ConfigurationError, CommandError) as error:
+        print(f"lc-otel {arguments.command}: {error}", file=sys.stderr)  # noqa: T201
+        return USAGE_ERROR if isinstance(error, ConfigurationError) else 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader has gone (`| head`): leave the interpreter nothing to flush, and say nothing
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lc-otel", description="LangChain's callbacks, told as OpenTelemetry spans."
+    )
+    parser.add_argument("--version", action="version", version=f"lc-otel {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=command.help,
+            description=command.help,
+            epilog=f"example: {command.example}",
+        )
+        command.add_arguments(sub)
+        sub.set_defaults(run=command.run)
+    return parser
