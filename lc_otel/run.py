@@ -1,4 +1,4 @@
-"""Run, Outcome and RunEvent: the frozen records in which every room speaks of what LangChain did."""
+"""Run, Outcome and RunEvent: the frozen records in which the rooms speak of what LangChain did."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ OutcomeKind = Literal[
 class Run(NamedTuple):
     """A run that starts: who it is and what it does, known before its span is made.
 
-    Only what a sampler may want to see is read at this point. What LangChain handed over beyond that
-    stays unread in ``source`` until the span turns out to be recording.
+    Only what a sampler may want to see is read at this point. What LangChain handed over beyond
+    that stays unread in ``source`` until the span turns out to be recording.
     """
 
     run_id: UUID
@@ -55,7 +55,7 @@ class Run(NamedTuple):
     """The provider by its well-known ``gen_ai.provider.name`` value, else LangChain's own word."""
     tool_name: str | None = None
     agent_name: str | None = None
-    """Of an invoke_agent run: itself. Of a run inside one: the agent that executes it, where known."""
+    """Of an invoke_agent run: itself; of a run inside one: the agent that executes it."""
     workflow_name: str | None = None
     data_source: str | None = None
     conversation_id: str | None = None
@@ -63,6 +63,8 @@ class Run(NamedTuple):
     server_port: int | None = None
     batch_size: int = 1
     """How many runs the same call started (several prompts in one ``generate``)."""
+    resumes: bool = False
+    """A graph that takes up again where an interrupt paused it."""
     source: Any = None
     """The callback's other arguments, for `_reading` alone."""
 
@@ -117,6 +119,23 @@ class Outcome(NamedTuple):
     document_count: int | None = None
     source: Any = None
     """The end callback's payload, for `_reading` alone."""
+
+
+class Streaming(NamedTuple):
+    """How the answer of a model run came in pieces; absent where it came whole."""
+
+    chunks: int
+    time_to_first_chunk: float
+    """Seconds from the start of the run to its first chunk."""
+
+
+class Totals(NamedTuple):
+    """What a run and everything inside it used."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    llm_calls: int = 0
+    tool_calls: int = 0
 
 
 class RunEvent(NamedTuple):

@@ -1,0 +1,1 @@
+"""Run in, span name, kind and attributes out: pure tables, a module a convention."""

@@ -1,0 +1,67 @@
+"""The stack at a start event in, the frame that opened the run and what it tells out."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_MACHINERY = frozenset(
+    # modules between the code that opens a run and the handler that hears of it
+    {
+        "contextlib",
+        "langchain_core.callbacks.manager",
+        "lc_otel._handler",
+        "lc_otel.callbacks._dispatch",
+        "lc_otel.callbacks._run_managers",
+        "lc_otel.callbacks._groups",
+        "lc_otel.callbacks.manager",
+    }
+)
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+def find_opener() -> FrameType:
+    """The first frame above the callback machinery: the function that opened the run."""
+    frame = sys._getframe(1)  # noqa: SLF001 -- the documented way; inspect.currentframe is this
+    while (back := frame.f_back) is not None and (
+        frame.f_globals.get("__name__") in _MACHINERY
+        # a comprehension belongs to the function around it
+        or (frame.f_code.co_name.startswith("<") and frame.f_code.co_name != "<module>")
+    ):
+        frame = back
+    return frame
+
+
+def is_stream(frame: FrameType) -> bool:
+    """Whether the run was opened by a generator, whose consumer runs between two of its chunks.
+
+    A generator made into a context manager is none: its body is the ``with`` block.
+    """
+    if not frame.f_code.co_flags & _GENERATOR:
+        return False
+    back = frame.f_back
+    return back is None or back.f_globals.get("__name__") != "contextlib"
+
+
+def is_coroutine(frame: FrameType) -> bool:
+    """Whether the run was opened by a coroutine, which lives no longer than its task."""
+    return bool(frame.f_code.co_flags & inspect.CO_COROUTINE)
+
+
+def opened_for(frame: FrameType) -> str:
+    """Class name of the object whose method opened the run, "" where it was none."""
+    owner = frame.f_locals.get("self")
+    return "" if owner is None else type(owner).__name__
+
+
+def is_on_stack(frame_id: int, frame: FrameType | None) -> bool:
+    """Whether the frame of this id is ``frame`` or one of its callers."""
+    while frame is not None:
+        if id(frame) == frame_id:
+            return True
+        frame = frame.f_back
+    return False

@@ -1,0 +1,50 @@
+"""What happens inside a run in, `RunEvent` out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lc_otel._reading.ends import error_name
+from lc_otel._reading.shapes import get, text
+from lc_otel.run import RunEvent
+
+
+def read_text(said: Any) -> RunEvent:
+    """A chain that shows its intermediate text."""
+    return RunEvent("langchain.text", content=said)
+
+
+def read_retry(state: Any) -> RunEvent:
+    """A retry, as tenacity's ``RetryCallState`` tells it: attempt, wait in seconds, last error."""
+    attributes: dict[str, Any] = {}
+    attempt = get(state, "attempt_number")
+    if isinstance(attempt, int):
+        attributes["langchain.retry.attempt"] = attempt
+    wait = get(get(state, "next_action"), "sleep")
+    if isinstance(wait, (int, float)):
+        attributes["langchain.retry.wait"] = float(wait)
+    outcome = get(state, "outcome")
+    if outcome is not None and get(outcome, "failed"):
+        error = outcome.exception()
+        attributes["error.type"] = error_name(type(error))
+    return RunEvent("langchain.retry", attributes)
+
+
+def read_agent_action(action: Any) -> RunEvent:
+    """A tool that an ``AgentExecutor`` chose."""
+    tool = text(get(action, "tool"))
+    return RunEvent(
+        "langchain.agent.action",
+        {} if tool is None else {"gen_ai.tool.name": tool},
+        get(action, "tool_input"),
+    )
+
+
+def read_agent_finish(finish: Any) -> RunEvent:
+    """The answer of an ``AgentExecutor``."""
+    return RunEvent("langchain.agent.finish", content=get(finish, "return_values"))
+
+
+def read_custom_event(name: Any, data: Any) -> RunEvent:
+    """An event the program dispatched itself; the name is its own, the data is content."""
+    return RunEvent(name if isinstance(name, str) else str(name), content=data)

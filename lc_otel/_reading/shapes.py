@@ -1,0 +1,52 @@
+"""Anything in, the value asked for or None out: how arguments of unknown shape are read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def get(holder: Any, key: str) -> Any:
+    """``holder[key]`` of a mapping, ``holder.key`` of an object, else None."""
+    if isinstance(holder, Mapping):
+        return holder.get(key)
+    return getattr(holder, key, None)
+
+
+def mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def sequence(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def texts(values: Any) -> list[str]:
+    return [value for value in values if isinstance(value, str)] if sequence(values) else []
+
+
+def first_text(holder: Mapping[Any, Any], *keys: str) -> str | None:
+    for key in keys:
+        value = holder.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def number(value: Any, kind: type) -> int | float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return kind(value) if kind is float or value == int(value) else None
+
+
+def count(holder: Any, *keys: str) -> int | None:
+    for key in keys:
+        value = get(holder, key)
+        if type(value) is int and value >= 0:
+            return value
+    return None

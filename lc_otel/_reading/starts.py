@@ -1,0 +1,379 @@
+"""Start callbacks in, `Run` and `Request` out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from lc_otel._reading.shapes import count, first_text, get, mapping, number, text, texts
+from lc_otel.run import Operation, Request, Run, RunType
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+PROVIDERS: Mapping[str, str] = {
+    # LangChain's ls_provider -> well-known values of gen_ai.provider.name (GenAI registry)
+    "azure": "azure.ai.openai",
+    "azure_openai": "azure.ai.openai",
+    "azure_ai": "azure.ai.inference",
+    "amazon_bedrock": "aws.bedrock",
+    "cohere": "cohere",
+    "google_genai": "gcp.gemini",
+    "google_vertexai": "gcp.vertex_ai",
+    "ibm": "ibm.watsonx.ai",
+    "mistral": "mistral_ai",
+    "mistralai": "mistral_ai",
+    "xai": "x_ai",
+}
+
+PARAMS: Mapping[str, tuple[tuple[str, ...], str | None, type]] = {
+    # neutral name -> (keys of invocation_params, in order; key of the ls_ metadata; type)
+    "temperature": (("temperature",), "ls_temperature", float),
+    "top_p": (("top_p",), None, float),
+    "top_k": (("top_k",), None, int),
+    "max_tokens": (
+        ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample"),
+        "ls_max_tokens",
+        int,
+    ),
+    "frequency_penalty": (("frequency_penalty",), None, float),
+    "presence_penalty": (("presence_penalty",), None, float),
+    "seed": (("seed",), None, int),
+    "choice_count": (("n", "candidate_count"), None, int),
+}
+
+BASE_URLS = (
+    # the constructor fields in which LangChain's partner packages keep a model's base URL
+    "openai_api_base",
+    "base_url",
+    "azure_endpoint",
+    "anthropic_api_url",
+    "groq_api_base",
+    "deepseek_api_base",
+    "xai_api_base",
+    "mistralai_api_url",
+    "fireworks_api_base",
+    "endpoint_url",
+    "endpoint",
+)
+
+_CREATE_AGENT = "langchain_create_agent"
+_TYPE_NAMES = frozenset({"LangGraph", "StateGraph", "CompiledStateGraph", "Pregel"})
+_TYPE_PREFIX = "Runnable"
+
+
+class Source(NamedTuple):
+    """The arguments of a start event that are read only for a recording span."""
+
+    serialized: Any
+    input: Any
+    extra: Mapping[str, Any]
+
+
+class Start(NamedTuple):
+    """What every start event carries, and the run it starts in."""
+
+    run_id: UUID
+    parent_run_id: UUID | None
+    tags: Sequence[str]
+    metadata: Mapping[str, Any]
+    source: Source
+    parent: Run | None
+    """The parent run while it is open."""
+    conversation_keys: Sequence[str]
+    """Metadata keys that may hold the conversation's id, the best first."""
+
+
+def read_chain(start: Start) -> Run:
+    """Read the start of a chain, a graph, a graph node, a prompt, a parser or a lambda."""
+    metadata, name = start.metadata, read_name(start.source)
+    operation: Operation = "step"
+    agent = _inherited_agent(start)
+    workflow = None
+    if _is_agent(name, metadata, start.parent):
+        operation = "invoke_agent"
+        agent = text(metadata.get("lc_agent_name"))
+        if agent is None and not _is_type_name(name):
+            agent = name
+    elif start.parent_run_id is None:
+        operation = "invoke_workflow"
+        workflow = text(metadata.get("workflow_name"))
+        if workflow is None and not _is_type_name(name):
+            workflow = name
+    return Run(
+        start.run_id,
+        start.parent_run_id,
+        "chain",
+        operation,
+        name,
+        start.tags,
+        metadata,
+        agent_name=agent,
+        workflow_name=workflow,
+        conversation_id=_conversation(start),
+        resumes=start.parent_run_id is None and _resumes(start.source.input),
+        source=start.source,
+    )
+
+
+def read_chat_model(start: Start) -> Run:
+    """Read the start of a chat model."""
+    return _read_model(start, "chat_model", "chat")
+
+
+def read_text_model(start: Start) -> Run:
+    """Read the start of a model that completes a text."""
+    return _read_model(start, "llm", "text_completion")
+
+
+def _read_model(start: Start, kind: RunType, operation: Operation) -> Run:
+    metadata, source = start.metadata, start.source
+    params = mapping(source.extra.get("invocation_params"))
+    model = text(metadata.get("ls_model_name"))
+    if model is None:
+        model = first_text(params, "model", "model_name", "model_id")
+    address, port = read_server(source.serialized)
+    batch_size = source.extra.get("batch_size")
+    return Run(
+        start.run_id,
+        start.parent_run_id,
+        kind,
+        operation,
+        read_name(source),
+        start.tags,
+        metadata,
+        model=model,
+        provider=read_provider(metadata, params, source.serialized),
+        agent_name=_inherited_agent(start),
+        conversation_id=_conversation(start),
+        server_address=address,
+        server_port=port,
+        batch_size=batch_size if isinstance(batch_size, int) else 1,
+        source=source,
+    )
+
+
+def read_tool(start: Start) -> Run:
+    """Read the start of a tool."""
+    name = read_name(start.source)
+    return Run(
+        start.run_id,
+        start.parent_run_id,
+        "tool",
+        "execute_tool",
+        name,
+        start.tags,
+        start.metadata,
+        tool_name=name,
+        agent_name=_inherited_agent(start),
+        conversation_id=_conversation(start),
+        source=start.source,
+    )
+
+
+def read_retriever(start: Start) -> Run:
+    """Read the start of a retriever."""
+    metadata = start.metadata
+    return Run(
+        start.run_id,
+        start.parent_run_id,
+        "retriever",
+        "retrieval",
+        read_name(start.source),
+        start.tags,
+        metadata,
+        model=text(metadata.get("ls_embedding_model")),
+        provider=text(metadata.get("ls_embedding_provider")),
+        agent_name=_inherited_agent(start),
+        conversation_id=_conversation(start),
+        data_source=text(metadata.get("data_source_id")),
+        source=start.source,
+    )
+
+
+def _inherited_agent(start: Start) -> str | None:
+    return None if start.parent is None else start.parent.agent_name
+
+
+def _conversation(start: Start) -> str | None:
+    for key in start.conversation_keys:
+        value = start.metadata.get(key)
+        if value is not None and value != "":
+            return str(value)
+    return None if start.parent is None else start.parent.conversation_id
+
+
+READERS: Mapping[RunType, Callable[[Start], Run]] = {
+    "chain": read_chain,
+    "chat_model": read_chat_model,
+    "llm": read_text_model,
+    "tool": read_tool,
+    "retriever": read_retriever,
+}
+
+_OPERATIONS: Mapping[RunType, Operation] = {
+    "chain": "step",
+    "chat_model": "chat",
+    "llm": "text_completion",
+    "tool": "execute_tool",
+    "retriever": "retrieval",
+}
+
+
+def unreadable(start: Start, kind: RunType) -> Run:
+    """A run of which nothing is known but that it started."""
+    source = Source(None, None, {})
+    operation = _OPERATIONS[kind]
+    return Run(start.run_id, start.parent_run_id, kind, operation, "unknown", source=source)
+
+
+def read_name(source: Source) -> str:
+    """The run's name: LangChain's keyword, else ``serialized``'s name, else the class it names."""
+    name = source.extra.get("name")
+    if not name:
+        serialized = source.serialized
+        name = get(serialized, "name")
+        if not name:
+            path = get(serialized, "id")
+            name = path[-1] if isinstance(path, (list, tuple)) and path else "unknown"
+    return name if isinstance(name, str) else str(name)
+
+
+def read_provider(metadata: Mapping[Any, Any], params: Mapping[Any, Any], serialized: Any) -> str:
+    """The provider by its well-known name; ``_OTHER`` where LangChain says nothing of it."""
+    said = text(metadata.get("ls_provider"))
+    if said is None:
+        kind = text(params.get("_type")) or ""
+        # partner packages name themselves in _type: openai-chat, anthropic-chat, azure-openai-chat
+        said = kind.removesuffix("-chat").removesuffix("-llm").replace("-", "_")
+        if not said:
+            path = get(serialized, "id")
+            known = path[-2] if isinstance(path, (list, tuple)) and len(path) > 1 else None
+            said = known if isinstance(known, str) and known in PROVIDERS else "_OTHER"
+    if said == "_OTHER":
+        return said
+    said = said.lower()
+    return PROVIDERS.get(said) or ("aws.bedrock" if said.startswith("bedrock") else said)
+
+
+def read_server(serialized: Any) -> tuple[str | None, int | None]:
+    """Host and port of the model's base URL, from the constructor fields in `BASE_URLS` alone."""
+    kwargs = get(serialized, "kwargs")
+    if not isinstance(kwargs, Mapping):
+        return None, None
+    for field in BASE_URLS:
+        url = kwargs.get(field)
+        if isinstance(url, str):
+            return _split_address(url)
+    return None, None
+
+
+@lru_cache(maxsize=256)
+def _split_address(url: str) -> tuple[str | None, int | None]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None, None
+    if host is None:
+        return None, None
+    return host, port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _is_agent(name: str, metadata: Mapping[Any, Any], parent: Run | None) -> bool:
+    if name == "AgentExecutor":
+        return True
+    if metadata.get("ls_integration") != _CREATE_AGENT:
+        return False
+    # The mark is inherited by everything inside the agent, so the agent's own run is the first to
+    # carry it: its parent has none, or another agent's, or is a tool (an agent calling an agent).
+    if parent is None or parent.type != "chain":
+        return True
+    return parent.metadata.get("ls_integration") != _CREATE_AGENT or parent.metadata.get(
+        "lc_agent_name"
+    ) != metadata.get("lc_agent_name")
+
+
+def _is_type_name(name: str) -> bool:
+    return name in _TYPE_NAMES or name.startswith(_TYPE_PREFIX)
+
+
+def _resumes(value: Any) -> bool:
+    """Whether a graph's input is a ``Command(resume=...)``."""
+    return type(value).__name__ == "Command" and getattr(value, "resume", None) is not None
+
+
+PLUMBING = frozenset({"RunnableLambda", "RunnableGenerator", "RunnablePassthrough"})
+
+
+def is_hidden_step(run: Run, runnable: str) -> bool:
+    """Whether ``Config.detail="steps"`` hides the run: a prompt, parser, lambda, or marked hidden.
+
+    Args:
+        run: The run that starts.
+        runnable: Class name of the runnable that opened it; LangChain names a lambda's run after
+            its function.
+    """
+    if "langsmith:hidden" in run.tags:
+        return True
+    if run.operation != "step":
+        return False
+    return run.source.extra.get("run_type") in {"prompt", "parser"} or runnable in PLUMBING
+
+
+def read_request(run: Run) -> Request:
+    """What a run was asked for, beyond its input."""
+    source: Source = run.source
+    if run.operation in {"chat", "text_completion"}:
+        return Request(_read_params(run.metadata, mapping(source.extra.get("invocation_params"))))
+    if run.type == "tool":
+        return Request(
+            tool_call_id=text(source.extra.get("tool_call_id")),
+            tool_description=text(get(source.serialized, "description")),
+        )
+    if run.type == "retriever":
+        return Request(top_k=count(run.metadata, "top_k"))
+    return _NO_REQUEST
+
+
+_NO_REQUEST = Request()
+
+
+def _read_params(metadata: Mapping[Any, Any], asked: Mapping[Any, Any]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for name, (keys, ls_key, kind) in PARAMS.items():
+        for key in keys:
+            value = asked.get(key)
+            if value is not None:
+                break
+        else:
+            value = metadata.get(ls_key) if ls_key is not None else None
+        if value is not None:
+            amount = number(value, kind)
+            if amount is not None:
+                params[name] = amount
+    stop = asked.get("stop") or asked.get("stop_sequences") or metadata.get("ls_stop")
+    if stop:
+        params["stop_sequences"] = [stop] if isinstance(stop, str) else texts(stop)
+    if asked.get("stream") is True or asked.get("streaming") is True:
+        params["stream"] = True
+    output = _output_type(asked)
+    if output is not None:
+        params["output_type"] = output
+    effort = text(asked.get("reasoning_effort")) or text(get(asked.get("reasoning"), "effort"))
+    if effort is not None:
+        params["reasoning_level"] = effort
+    return params
+
+
+def _output_type(asked: Mapping[Any, Any]) -> str | None:
+    wanted = asked.get("response_format")
+    if wanted is not None:
+        kind = get(wanted, "type")
+        return "text" if kind == "text" else "json"
+    modalities = asked.get("modalities")
+    if isinstance(modalities, (list, tuple)) and "audio" in modalities:
+        return "speech"
+    return None

@@ -1,0 +1,196 @@
+"""The open runs of one tracer provider, keyed by run_id, and a short memory of those that ended."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+
+from lc_otel._current import RunSpan, current_task
+from lc_otel._opener import is_on_stack
+from lc_otel.run import Totals
+
+if TYPE_CHECKING:
+    import asyncio
+    from types import FrameType
+    from uuid import UUID
+
+    from lc_otel.run import Outcome, Run
+
+_REMEMBERED = 1024  # runs that ended whose span context is kept, for children that start late
+
+
+class OpenRun:
+    """A run that has started and not ended."""
+
+    __slots__ = (
+        "children",
+        "chunks",
+        "current",
+        "epoch_ns",
+        "first_chunk_ns",
+        "interrupted",
+        "opener_id",
+        "parent",
+        "reported",
+        "run",
+        "shown",
+        "span",
+        "started_ns",
+        "suppressed",
+        "task",
+        "thread",
+        "totals",
+    )
+
+    def __init__(
+        self, run: Run, parent: OpenRun | None, started_ns: int, epoch_ns: int, opener_id: int
+    ) -> None:
+        self.run = run
+        self.parent = parent
+        self.started_ns = started_ns
+        """Of the monotonic clock."""
+        self.epoch_ns = epoch_ns
+        """What makes wall-clock time of the monotonic clock; one for a whole tree, so that no
+        change of the system's clock turns its order round."""
+        self.span: trace.Span = trace.INVALID_SPAN
+        """The run's own span; of a hidden run, that of its nearest shown ancestor."""
+        self.current: RunSpan | None = None
+        self.shown = False
+        self.suppressed = False
+        self.opener_id = opener_id
+        """Identity of the frame that opened the run; the frame itself is not kept alive."""
+        self.thread = threading.get_ident()
+        self.task = current_task()
+        self.children: dict[UUID, OpenRun] = {}
+        """Those still open."""
+        self.totals: list[Totals] = []
+        """Of children that ended; a list, because appending is atomic and adding is not."""
+        self.chunks = 0
+        self.first_chunk_ns = 0
+        self.interrupted = False
+        """A direct child was paused by an interrupt."""
+        self.reported: BaseException | None = None
+        """The last exception a child has recorded, so that this run does not record it again."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether a generator opened the run."""
+        return self.current is not None and self.current.streams
+
+
+class RunTable:
+    """What is open, shared by all handlers that write to the same tracer provider.
+
+    Shared, so that a run heard of by two handlers (one from `instrument`, one attached by hand) is
+    one span, and its parent is found whichever of them started it.
+    """
+
+    def __init__(self) -> None:
+        self.open: dict[UUID, OpenRun] = {}
+        """In order of their start."""
+        self.ended: dict[UUID, trace.SpanContext] = {}
+        self.paused: dict[str, trace.SpanContext] = {}
+        """By conversation: the root that an interrupt paused last."""
+        self.watched: weakref.WeakKeyDictionary[asyncio.Task[Any], set[UUID]] = (
+            weakref.WeakKeyDictionary()
+        )
+        """By task: runs that end with it at the latest."""
+        _tables.add(self)
+
+    def remember(self, run_id: UUID, context: trace.SpanContext) -> None:
+        """Keep the span context of a run that ended."""
+        _put(self.ended, run_id, context)
+
+    def pause(self, conversation_id: str, context: trace.SpanContext) -> None:
+        """Keep the span context of the root that an interrupt paused."""
+        _put(self.paused, conversation_id, context)
+
+    def oldest(self) -> OpenRun | None:
+        """The run open longest; None also while another thread changes the table."""
+        try:
+            return next(iter(self.open.values()))
+        except (RuntimeError, StopIteration):
+            return None
+
+    def forget_all(self) -> None:
+        """Drop what is open without ending it: in a forked child, the runs are the parent's."""
+        for run_id, entry in self.open.items():
+            self.remember(run_id, entry.span.get_span_context())
+        self.open = {}
+        self.watched = weakref.WeakKeyDictionary()
+
+
+def is_lost(around: OpenRun, entry: OpenRun, opener: FrameType) -> bool:
+    """Whether LangChain's function that opened ``around`` is gone without having ended the run.
+
+    So it is where the same task has run on to ``entry`` and that function no longer stands on the
+    stack: a model or tool that is cancelled never reports it.
+    """
+    return (
+        around.run.type != "chain"
+        and around.thread == entry.thread
+        and around.task is entry.task
+        and not around.streams
+        and not is_on_stack(around.opener_id, opener)
+    )
+
+
+def is_left_behind(child: OpenRun) -> bool:
+    """Whether a run that is open when its parent returns can no longer report its end.
+
+    So it is with a model or tool whose task is over, and with one that was opened in the task that
+    has now run on past it.
+    """
+    if child.run.type == "chain" or child.streams:
+        return False
+    task = child.task
+    if task is not None and task.done():
+        return True
+    return child.thread == threading.get_ident() and task is current_task()
+
+
+def sum_up(entry: OpenRun, outcome: Outcome) -> Totals:
+    """What a run that ends used, with everything inside it."""
+    run, parts = entry.run, entry.totals
+    if run.type == "tool":
+        parts.append(Totals(tool_calls=1))
+    elif run.operation in {"chat", "text_completion"} and not outcome.cached:
+        usage = outcome.usage
+        spent = (usage.input_tokens or 0, usage.output_tokens or 0) if usage else (0, 0)
+        parts.append(Totals(*spent, llm_calls=1))
+    if len(parts) > 1:
+        return Totals(*map(sum, zip(*parts, strict=True)))
+    return parts[0] if parts else Totals()
+
+
+def _put(memory: dict[Any, trace.SpanContext], key: Any, context: trace.SpanContext) -> None:
+    memory[key] = context
+    if len(memory) > _REMEMBERED:
+        try:
+            memory.pop(next(iter(memory)), None)
+        except (RuntimeError, StopIteration):
+            return  # another thread is at it; the next entry makes room
+
+
+_tables: weakref.WeakSet[RunTable] = weakref.WeakSet()
+_by_provider: weakref.WeakKeyDictionary[trace.TracerProvider, RunTable] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def table_of(provider: trace.TracerProvider) -> RunTable:
+    """The table shared by all who write to ``provider``."""
+    return _by_provider.setdefault(provider, RunTable())
+
+
+def _after_fork() -> None:
+    for table in _tables:
+        table.forget_all()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,293 @@
+"""Runs and outcomes in, spans out: the only room that starts, writes to and ends a span."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.trace import Status, StatusCode
+
+from lc_otel._current import (
+    RunSpan,
+    beneath,
+    context_with,
+    current_run_id,
+    settle,
+)
+from lc_otel._opener import is_coroutine, is_stream, opened_for
+from lc_otel._reading.ends import error_name
+from lc_otel._reading.starts import is_hidden_step, read_request
+from lc_otel._runs import OpenRun, RunTable, is_left_behind, is_lost, sum_up
+from lc_otel.conventions import _names as names
+from lc_otel.conventions import genai, langchain
+from lc_otel.run import Outcome, OutcomeKind, Run, RunEvent, Streaming, Totals
+
+if TYPE_CHECKING:
+    import asyncio
+    from types import FrameType
+    from uuid import UUID
+
+    from opentelemetry.context import Context
+
+Clock = Callable[[], int]
+"""Nanoseconds since the epoch."""
+
+_SWEEP_NS = 1_000_000_000  # how often the age of open runs is looked at
+# The two keys that opentelemetry.instrumentation.utils.suppress_instrumentation sets.
+_SUPPRESS = (
+    context_api._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001 -- it has no public name
+    "suppress_instrumentation",
+)
+
+_FOLLOWS: Mapping[OutcomeKind, OutcomeKind] = {
+    # how a run ended -> how the runs end that it left open (absent: cancelled)
+    "abandoned": "abandoned",
+    "incomplete": "incomplete",
+}
+
+
+class SpanRecorder:
+    """Starts and ends one span a run; bounded, and safe to call from any thread."""
+
+    def __init__(
+        self,
+        tracer: trace.Tracer,
+        table: RunTable,
+        *,
+        detail: str = "all",
+        metadata_keys: frozenset[str] = frozenset(),
+        max_open_runs: int = 10_000,
+        max_run_age: float = 3600.0,
+        clock: Clock = time.time_ns,
+        monotonic: Clock = time.perf_counter_ns,
+    ) -> None:
+        self.table = table
+        self._tracer = tracer
+        self._detail = detail
+        self._metadata_keys = metadata_keys
+        self._max_open = max_open_runs
+        self._max_age_ns = int(max_run_age * 1e9)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._swept_ns = monotonic()
+
+    def find(self, run_id: UUID | None) -> OpenRun | None:
+        """The run of this id while it is open."""
+        return None if run_id is None else self.table.open.get(run_id)
+
+    # -- starting
+
+    def start(self, run: Run, parent: OpenRun | None, opener: FrameType) -> None:
+        """Open ``run`` in the calling context, under ``parent`` if that is open."""
+        now = self._monotonic()
+        epoch = self._clock() - now if parent is None else parent.epoch_ns
+        entry = OpenRun(run, parent, now, epoch, id(opener))
+        context = context_api.get_current()
+        if (parent is not None and parent.suppressed) or _is_suppressed(context):
+            entry.suppressed = True
+            self._register(entry, opener)
+            return
+        within = self._context_for(entry, opener, context)
+        entry.shown = self._shows(run, opener)
+        if entry.shown:
+            attributes = genai.start_attributes(run)
+            attributes.update(langchain.start_attributes(run))
+            entry.span = self._tracer.start_span(
+                genai.span_name(run),
+                within,
+                genai.KINDS[run.operation],
+                attributes,
+                self._links(run),
+                epoch + now,
+            )
+        else:
+            around = trace.get_current_span(within)
+            entry.span = around.live() if isinstance(around, RunSpan) else around
+        self._register(entry, opener)
+        entry.current = RunSpan(run.run_id, entry.span, opener if is_stream(opener) else None)
+        entry.current.enter()
+        if entry.shown and entry.span.is_recording():
+            attributes = genai.request_attributes(read_request(run))
+            attributes.update(langchain.request_attributes(run, self._metadata_keys))
+            if attributes:
+                entry.span.set_attributes(attributes)
+
+    def _shows(self, run: Run, opener: FrameType) -> bool:
+        if self._detail == "all":
+            return True
+        if self._detail == "semantic":
+            return run.operation != "step"
+        return not is_hidden_step(run, opened_for(opener))
+
+    def _context_for(self, entry: OpenRun, opener: FrameType, context: Context) -> Context:
+        """The context whose current span is to be the parent (docs/context.md, "Whose child")."""
+        current = trace.get_current_span(context)
+        here = settle(current)
+        parent = entry.parent
+        if parent is not None:
+            parent_id = parent.run.run_id
+            if isinstance(here, RunSpan):
+                if here.run_id == parent_id:
+                    return context
+            elif current_run_id(context) == parent_id:
+                return context  # a span the user opened by hand inside the parent's body
+            return context_with(parent.span, context)
+        parent_run_id = entry.run.parent_run_id
+        ended = None if parent_run_id is None else self.table.ended.get(parent_run_id)
+        if ended is not None:
+            return context_with(trace.NonRecordingSpan(ended), context)
+        while isinstance(here, RunSpan):
+            around = self.table.open.get(here.run_id)
+            if around is None:
+                break  # another provider's run
+            if is_lost(around, entry, opener):
+                self.end(here.run_id, Outcome("cancelled"))
+            elif around.opener_id != entry.opener_id or around.run.parent_run_id is not None:
+                break
+            # else `batch` and `generate` start several roots in one frame: siblings
+            here = beneath(here)
+        return context if here is current else context_with(here, context)
+
+    def _links(self, run: Run) -> list[trace.Link] | None:
+        if not run.resumes or run.conversation_id is None:
+            return None
+        paused = self.table.paused.pop(run.conversation_id, None)
+        return None if paused is None else [trace.Link(paused)]
+
+    def _register(self, entry: OpenRun, opener: FrameType) -> None:
+        self._sweep(entry.started_ns)
+        run_id = entry.run.run_id
+        self.table.open[run_id] = entry
+        if entry.parent is not None:
+            entry.parent.children[run_id] = entry
+        elif entry.task is not None and entry.run.type != "chain" and is_coroutine(opener):
+            self._watch(entry.task, run_id)
+
+    def _watch(self, task: asyncio.Task[Any], run_id: UUID) -> None:
+        """End a root with the task it runs in: a cancelled model or tool never reports its end."""
+        runs = self.table.watched.get(task)
+        if runs is None:
+            runs = self.table.watched[task] = set()
+            task.add_done_callback(self._end_watched)
+        runs.add(run_id)
+
+    def _end_watched(self, task: asyncio.Task[Any]) -> None:
+        for run_id in self.table.watched.pop(task, ()):
+            self.end(run_id, Outcome("cancelled"))
+
+    def _sweep(self, now: int) -> None:
+        """Keep the table within its bounds: what falls out is the oldest."""
+        if now - self._swept_ns > _SWEEP_NS:
+            self._swept_ns = now
+            while (entry := self.table.oldest()) and now - entry.started_ns > self._max_age_ns:
+                self.end(entry.run.run_id, Outcome("incomplete"))
+        while len(self.table.open) >= self._max_open and (entry := self.table.oldest()):
+            self.end(entry.run.run_id, Outcome("incomplete"))
+
+    # -- while open
+
+    def count_chunk(self, run_id: UUID) -> None:
+        """A piece of a streamed answer has come."""
+        entry = self.table.open.get(run_id)
+        if entry is not None:
+            if not entry.chunks:
+                entry.first_chunk_ns = self._monotonic()
+            entry.chunks += 1
+
+    def add_event(self, run_id: UUID, event: RunEvent) -> None:
+        """Something happened inside a run; of a hidden run, its nearest shown ancestor tells it."""
+        entry = self.table.open.get(run_id)
+        if entry is not None and not entry.suppressed and entry.span.is_recording():
+            entry.span.add_event(event.name, dict(event.attributes), self._now(entry))
+
+    # -- ending
+
+    def end(self, run_id: UUID, outcome: Outcome) -> None:
+        """Close a run, and with it the runs inside it that can no longer report their own end."""
+        entry = self.table.open.pop(run_id, None)
+        if entry is None:
+            return
+        self._end_children(entry, outcome.kind)
+        parent = entry.parent
+        if parent is not None:
+            parent.children.pop(run_id, None)
+        elif entry.task is not None:
+            self.table.watched.get(entry.task, set()).discard(run_id)
+        if entry.suppressed:
+            return
+        if outcome.kind == "ok" and entry.interrupted:
+            outcome = outcome._replace(kind="interrupted")
+        totals = sum_up(entry, outcome)
+        if parent is not None:
+            parent.totals.append(totals)
+            parent.interrupted = parent.interrupted or outcome.kind == "interrupted"
+        self._remember(entry, outcome)
+        try:
+            if entry.shown:
+                self._finish(entry, outcome, totals)
+            elif parent is not None and entry.reported is not None:
+                parent.reported = entry.reported
+        finally:
+            if entry.current is not None:
+                entry.current.leave()
+
+    def _finish(self, entry: OpenRun, outcome: Outcome, totals: Totals) -> None:
+        run, span, now = entry.run, entry.span, self._now(entry)
+        try:
+            if span.is_recording():
+                streaming = None
+                if entry.chunks:
+                    waited = (entry.first_chunk_ns - entry.started_ns) / 1e9
+                    streaming = Streaming(entry.chunks, waited)
+                attributes = genai.outcome_attributes(run, outcome, streaming)
+                attributes.update(langchain.outcome_attributes(outcome, streaming))
+                if run.operation == "invoke_agent" or run.parent_run_id is None:
+                    attributes.update(langchain.total_attributes(totals))
+                span.set_attributes(attributes)
+                if outcome.kind == "error":
+                    self._report_error(entry, outcome, now)
+        finally:
+            # Whatever could not be read above costs attributes, never the span.
+            span.end(now)
+
+    def _report_error(self, entry: OpenRun, outcome: Outcome, now: int) -> None:
+        """Set the status; tell the exception too, unless a child of this run has told it."""
+        entry.span.set_status(Status(StatusCode.ERROR, outcome.error_type))
+        error = outcome.error
+        if error is None:
+            return
+        if error is not entry.reported:
+            told = {names.EXCEPTION_TYPE: error_name(type(error))}
+            entry.span.add_event("exception", told, now)
+        if entry.parent is not None:
+            entry.parent.reported = error
+
+    def _end_children(self, entry: OpenRun, kind: OutcomeKind) -> None:
+        for run_id, child in entry.children.copy().items():
+            if kind != "ok":
+                self.end(run_id, Outcome(_FOLLOWS.get(kind, "cancelled")))
+            elif is_left_behind(child):
+                self.end(run_id, Outcome("cancelled"))
+
+    def _remember(self, entry: OpenRun, outcome: Outcome) -> None:
+        run, context = entry.run, entry.span.get_span_context()
+        self.table.remember(run.run_id, context)
+        if outcome.kind == "interrupted" and run.conversation_id and run.parent_run_id is None:
+            self.table.pause(run.conversation_id, context)
+
+    def end_all(self) -> int:
+        """End what is open as incomplete, and say how many runs that were."""
+        runs = list(self.table.open.copy())
+        for run_id in runs:
+            self.end(run_id, Outcome("incomplete"))
+        return len(runs)
+
+    def _now(self, entry: OpenRun) -> int:
+        return entry.epoch_ns + self._monotonic()
+
+
+def _is_suppressed(context: Context) -> bool:
+    return any(context.get(key) for key in _SUPPRESS)
