@@ -13,6 +13,7 @@ from lc_otel._opener import find_opener
 from lc_otel._reading import ends, events, starts
 from lc_otel._runs import table_of
 from lc_otel._spans import SpanRecorder
+from lc_otel._telling import Teller
 from lc_otel._version import __version__
 from lc_otel.callbacks.base import BaseCallbackHandler
 from lc_otel.config import Config
@@ -75,6 +76,7 @@ class OTelCallbackHandler(BaseCallbackHandler):
         self._recorder = SpanRecorder(
             provider.get_tracer("lc_otel", __version__),
             table_of(provider),
+            Teller(),
             detail=config.detail,
             max_open_runs=config.max_open_runs,
             max_run_age=config.max_run_age,

@@ -18,11 +18,10 @@ from lc_otel._current import (
     settle,
 )
 from lc_otel._opener import is_coroutine, is_stream, opened_for
-from lc_otel._reading.ends import error_name
-from lc_otel._reading.starts import is_hidden_step, read_request
+from lc_otel._reading.starts import is_hidden_step
 from lc_otel._runs import OpenRun, RunTable, is_left_behind, is_lost, sum_up
-from lc_otel.conventions import _names as names
-from lc_otel.conventions import genai, langchain
+from lc_otel._telling import Teller
+from lc_otel.conventions import genai
 from lc_otel.run import Outcome, OutcomeKind, Run, RunEvent, Streaming, Totals
 
 if TYPE_CHECKING:
@@ -56,9 +55,9 @@ class SpanRecorder:
         self,
         tracer: trace.Tracer,
         table: RunTable,
+        teller: Teller,
         *,
         detail: str = "all",
-        metadata_keys: frozenset[str] = frozenset(),
         max_open_runs: int = 10_000,
         max_run_age: float = 3600.0,
         clock: Clock = time.time_ns,
@@ -67,7 +66,7 @@ class SpanRecorder:
         self.table = table
         self._tracer = tracer
         self._detail = detail
-        self._metadata_keys = metadata_keys
+        self._teller = teller
         self._max_open = max_open_runs
         self._max_age_ns = int(max_run_age * 1e9)
         self._clock = clock
@@ -93,13 +92,11 @@ class SpanRecorder:
         within = self._context_for(entry, opener, context)
         entry.shown = self._shows(run, opener)
         if entry.shown:
-            attributes = genai.start_attributes(run)
-            attributes.update(langchain.start_attributes(run))
             entry.span = self._tracer.start_span(
                 genai.span_name(run),
                 within,
                 genai.KINDS[run.operation],
-                attributes,
+                self._teller.start(run),
                 self._links(run),
                 epoch + now,
             )
@@ -110,10 +107,7 @@ class SpanRecorder:
         entry.current = RunSpan(run.run_id, entry.span, opener if is_stream(opener) else None)
         entry.current.enter()
         if entry.shown and entry.span.is_recording():
-            attributes = genai.request_attributes(read_request(run))
-            attributes.update(langchain.request_attributes(run, self._metadata_keys))
-            if attributes:
-                entry.span.set_attributes(attributes)
+            entry.span.set_attributes(self._teller.request(run))
 
     def _shows(self, run: Run, opener: FrameType) -> bool:
         if self._detail == "all":
@@ -201,7 +195,7 @@ class SpanRecorder:
         """Something happened inside a run; of a hidden run, its nearest shown ancestor tells it."""
         entry = self.table.open.get(run_id)
         if entry is not None and not entry.suppressed and entry.span.is_recording():
-            entry.span.add_event(event.name, dict(event.attributes), self._now(entry))
+            entry.span.add_event(event.name, self._teller.event(event), self._now(entry))
 
     # -- ending
 
@@ -242,11 +236,7 @@ class SpanRecorder:
                 if entry.chunks:
                     waited = (entry.first_chunk_ns - entry.started_ns) / 1e9
                     streaming = Streaming(entry.chunks, waited)
-                attributes = genai.outcome_attributes(run, outcome, streaming)
-                attributes.update(langchain.outcome_attributes(outcome, streaming))
-                if run.operation == "invoke_agent" or run.parent_run_id is None:
-                    attributes.update(langchain.total_attributes(totals))
-                span.set_attributes(attributes)
+                span.set_attributes(self._teller.outcome(run, outcome, streaming, totals))
                 if outcome.kind == "error":
                     self._report_error(entry, outcome, now)
         finally:
@@ -255,13 +245,12 @@ class SpanRecorder:
 
     def _report_error(self, entry: OpenRun, outcome: Outcome, now: int) -> None:
         """Set the status; tell the exception too, unless a child of this run has told it."""
-        entry.span.set_status(Status(StatusCode.ERROR, outcome.error_type))
+        entry.span.set_status(Status(StatusCode.ERROR, self._teller.status(outcome)))
         error = outcome.error
         if error is None:
             return
         if error is not entry.reported:
-            told = {names.EXCEPTION_TYPE: error_name(type(error))}
-            entry.span.add_event("exception", told, now)
+            entry.span.add_event("exception", self._teller.exception(error), now)
         if entry.parent is not None:
             entry.parent.reported = error
 
