@@ -1,0 +1,115 @@
+"""LangChain's callbacks and ours, driven by the same programs, leave the same records."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import warnings
+from typing import Any
+
+import pytest
+
+langchain_core = pytest.importorskip("langchain_core")
+
+from parity_programs import PROGRAMS  # noqa: E402 - after the skip
+from parity_recorder import Record, implementation  # noqa: E402 - after the skip
+
+pytestmark = pytest.mark.logs_warnings("what handlers raise, and how that is logged, is compared")
+
+BEFORE_1 = int(langchain_core.__version__.split(".")[0]) < 1
+
+HELD = "an error that will be raised no longer keeps the event from the handlers after it"
+DROPPED = "LangChain's async on_llm_start drops, beside an inline handler, all that are not"
+NONE = "None among the handlers costs one warning, not the event"
+
+DIFFERENCES: dict[str, str] = {
+    "life[raising_through_first]": HELD,
+    "life_in_a_loop[raising_through_first]": HELD,
+    "alife[raising_through_first_inline]": HELD,
+    "life[raising_through_first_inline]": HELD,
+    "life_in_a_loop[raising_through_first_inline]": HELD,
+    "life[raising_base_exception_first]": HELD,
+    "life_in_a_loop[raising_base_exception_first]": HELD,
+    "none_among_the_handlers": NONE,
+    "none_among_the_handlers_async": NONE,
+    "alife[mixed]": DROPPED,
+    "prompts_beside_an_inline_handler": DROPPED,
+    "merging_groups_with_metadata_to_inherit": (
+        "a merged group keeps the metadata that its runs should inherit; LangChain's loses it"
+    ),
+    "groups_with_a_manager": (
+        "LangChain takes a group's callback_manager only while LangSmith traces; ours always"
+    ),
+}
+"""Where we choose to differ from every LangChain, with the reason."""
+
+FALLBACK = "an async handler without on_chat_model_start gets on_llm_start from a sync manager too"
+STREAM_EVENTS = "on_stream_event is new"
+UNKNOWN = "removing what is not there is no error"
+
+FIXED_SINCE: dict[str, str] = {
+    "configuring_for_langsmith": "configure takes LangSmith's keyword arguments",
+    "groups_left_by_a_base_exception": "a group left by a BaseException ends with it",
+    "life[no_chat_start]": FALLBACK,
+    "life_in_a_loop[no_chat_start]": FALLBACK,
+    "merging_managers": "a merge keeps inheritable metadata, and local handlers local",
+    "metadata_handed_out_stays": "add_metadata makes a new dict",
+    "printing_lists_of_blocks": "a token may be a list of content blocks",
+    "removing_unknown_metadata": UNKNOWN,
+    "removing_unknown_tags": UNKNOWN,
+    "stream_events": STREAM_EVENTS,
+    "stream_events_async": STREAM_EVENTS,
+    "usage_blocks_left_by_an_error": "the block's variable is cleared after an error too",
+    "versions_in_metadata": "lc_versions merges one level down",
+    "writing_to_a_file": "the file's handler is a context manager and writes no terminal codes",
+}
+"""Where we differ from langchain-core 0.3.61 only, because it was changed since."""
+
+
+def run(package: str, name: str) -> list[Any]:
+    """Run a program in a context of its own and return its record."""
+    cb, record = implementation(package), Record()
+    program = PROGRAMS[name]
+
+    def in_context() -> None:
+        with record.warnings(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if inspect.iscoroutinefunction(getattr(program, "func", program)):
+                asyncio.run(in_loop())
+            else:
+                program(cb, record)
+
+    async def in_loop() -> None:
+        record.enter_loop()
+        await program(cb, record)
+
+    contextvars.Context().run(in_context)
+    return record.lines
+
+
+def by_handler(lines: list[Any]) -> Any:
+    """The lines of each handler in order; between handlers that run together there is none."""
+    return {key: [line for line in lines if line[0] == key] for key in {line[0] for line in lines}}
+
+
+def normalised(name: str, lines: list[Any]) -> Any:
+    return by_handler(lines) if name.startswith("alife") else lines
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_a_program_leaves_the_same_record_unless_the_difference_is_listed(name: str) -> None:
+    """Calls, arguments, ids' relations, order, place, warnings and errors are LangChain's."""
+    theirs = normalised(name, run("langchain_core.callbacks", name))
+    ours = normalised(name, run("lc_otel.callbacks", name))
+    assert ours, "the program left no record"
+    listed = DIFFERENCES.get(name) or (FIXED_SINCE.get(name) if BEFORE_1 else None)
+    if listed:
+        assert ours != theirs, f"no longer a difference: {listed}"
+    else:
+        assert ours == theirs
+
+
+def test_every_listed_difference_is_one_of_a_program() -> None:
+    """The tables of differences name nothing that does not exist."""
+    assert {*DIFFERENCES, *FIXED_SINCE} <= set(PROGRAMS)
