@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opentelemetry import trace
 
+from lc_otel._graph import enlist
 from lc_otel._opener import find_opener
 from lc_otel._reading import ends, events, starts
 from lc_otel._runs import table_of
@@ -216,7 +217,10 @@ class OTelCallbackHandler(BaseCallbackHandler):
         except Exception as error:  # noqa: BLE001 -- a broken start costs what it says, not the span
             self._report(f"all of a {kind}'s start", error)
             run = starts.unreadable(start, kind)
-        recorder.start(run, parent, find_opener())
+        opener = find_opener()
+        if kind == "chain":
+            enlist(self, opener)
+        recorder.start(run, parent, opener)
 
     # -- end
 
@@ -302,6 +306,16 @@ class OTelCallbackHandler(BaseCallbackHandler):
     def on_custom_event(self, name: str, data: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """See `BaseCallbackHandler.on_custom_event`; a span event of that name."""
         self._tell(run_id, events.read_custom_event(name, data))
+
+    @_contained
+    def on_interrupt(self, event: Any) -> None:
+        """LangGraph paused a graph; a span event ``langgraph.interrupt`` on the graph's run."""
+        self._tell(event.run_id, events.read_interrupt(event))
+
+    @_contained
+    def on_resume(self, event: Any) -> None:
+        """LangGraph took a paused graph up again; a span event ``langgraph.resume``."""
+        self._tell(event.run_id, events.read_resume(event))
 
     def _tell(self, run_id: UUID, event: RunEvent) -> None:
         self._recorder.add_event(run_id, event)

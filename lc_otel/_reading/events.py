@@ -48,3 +48,27 @@ def read_agent_finish(finish: Any) -> RunEvent:
 def read_custom_event(name: Any, data: Any) -> RunEvent:
     """An event the program dispatched itself; the name is its own, the data is content."""
     return RunEvent(name if isinstance(name, str) else str(name), content=data)
+
+
+def read_interrupt(event: Any) -> RunEvent:
+    """LangGraph's ``GraphInterruptEvent``; what it asks of a person is content."""
+    interrupts = get(event, "interrupts") or ()
+    return RunEvent(
+        "langgraph.interrupt",
+        {**_read_checkpoint(event), "langgraph.interrupts": len(interrupts)},
+        [get(interrupt, "value") for interrupt in interrupts],
+    )
+
+
+def read_resume(event: Any) -> RunEvent:
+    """LangGraph's ``GraphResumeEvent``."""
+    return RunEvent("langgraph.resume", _read_checkpoint(event))
+
+
+def _read_checkpoint(event: Any) -> dict[str, Any]:
+    namespace = get(event, "checkpoint_ns") or ()
+    return {
+        "langgraph.status": str(get(event, "status")),
+        "langgraph.checkpoint_id": str(get(event, "checkpoint_id")),
+        "langgraph.checkpoint_ns": "|".join(str(part) for part in namespace),
+    }
