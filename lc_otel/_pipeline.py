@@ -125,7 +125,7 @@ class Pipeline:
                 return self._delivered
             atexit.unregister(self.shutdown)
             _forget(self)
-            self.handler.shutdown()
+            self.handler.end_open_runs()
             if self._exporter:
                 self._exporter.closing = True
             # spans first: where time runs out, metrics are the lesser loss

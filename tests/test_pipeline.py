@@ -227,13 +227,14 @@ def test_flush_is_true_again_after_a_recovery(backend: Address) -> None:
 @pytest.mark.logs_warnings("the backend hangs")
 def test_flush_and_shutdown_end_in_time_when_the_backend_hangs(backend: Address) -> None:
     """A backend that does not answer holds nobody up for longer than was allowed."""
-    backend.receiver.fault = Fault(delay=5.0)
+    backend.receiver.fault = Fault(delay=2.0)
     pipeline = open_pipeline(backend, timeout=4.0)
     make_spans(pipeline)
     began = time.monotonic()
     assert not pipeline.flush(timeout=0.3)
     assert not pipeline.shutdown(timeout=0.3)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 1.9
+    assert pipeline._runner.run(lambda: None, timeout=20)  # leave nothing behind for the next test
 
 
 def test_shutdown_sends_what_is_left_and_can_be_called_again(backend: Address) -> None:

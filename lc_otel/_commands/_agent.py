@@ -84,9 +84,9 @@ def search_huts(query: str) -> str:
 
 
 @tool
-def quote_stay(price: int, nights: int, guests: int) -> int:
+def quote_stay(price: int, nights: int, guests: int) -> str:
     """Work out what a stay costs in total."""
-    return price * nights * guests
+    return f"total: {price * nights * guests}"
 
 
 class ScriptedChatModel(BaseChatModel):
@@ -164,9 +164,10 @@ def play(messages: Sequence[BaseMessage]) -> AIMessage:
     if len(said) == 1:
         stay = {"price": int(price[1]), "nights": NIGHTS, "guests": GUESTS}
         return AIMessage("", tool_calls=[_call("quote_stay", stay, 2)])
+    total = str(said[1].content).removeprefix("total: ")
     return AIMessage(
-        f"{name} takes dogs, in its annex. {NIGHTS} nights for {GUESTS} people come to "
-        f"{said[1].content}, supper included."
+        f"{name} takes dogs, in its annex. {NIGHTS} nights for {GUESTS} people come to {total}, "
+        "supper included."
     )
 
 

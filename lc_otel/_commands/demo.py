@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EXPORT_TIMEOUT = 5.0  # seconds for one export; a backend at hand answers in milliseconds
 _SHUTDOWN_TIMEOUT = 8.0  # seconds for all of it
-_MISSING = "the demo runs a LangChain agent: pip install 'lc-otel[demo]'"
+_MISSING = "it runs an agent of LangChain 1.x, which is not there: pip install 'lc-otel[demo]'"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask the agent and print what came of it; 1 where a named backend did not take the trace."""
     try:
         from lc_otel._commands import _agent  # noqa: PLC0415  # the extra may be missing
-    except ImportError as error:
-        raise CommandError(f"{_MISSING} ({error})") from None
+    except ImportError:
+        raise CommandError(_MISSING) from None
 
     with _quiet("opentelemetry", "lc_otel"):
         pipeline = configure(
@@ -59,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
             timeout=_EXPORT_TIMEOUT,
             set_global=False,
         )
+        if pipeline.settings.disabled:
+            raise CommandError("OTEL_SDK_DISABLED is true, so nothing is recorded; unset it")
         print(f"question  {_agent.QUESTION}\nanswer    ", end="")
         trace_id = _print_answer(_agent.build_agent(), _agent.QUESTION, pipeline)
         pipeline.shutdown(_SHUTDOWN_TIMEOUT)

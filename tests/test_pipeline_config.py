@@ -1,0 +1,250 @@
+"""Config and the settings of a pipeline: what is accepted, and what is said of the rest."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lc_otel.config import (
+    CAPTURE_CONTENT,
+    Config,
+    ConfigurationError,
+    Destination,
+    read_export_settings,
+)
+
+LOCAL = "http://localhost:4317"
+
+
+def test_content_is_off_unless_asked_for() -> None:
+    """The default captures nothing."""
+    config = Config()
+    assert config.capture_content is False
+    assert not config.content_on_spans
+    assert not config.content_in_events
+
+
+@pytest.mark.parametrize(
+    ("value", "on_spans", "in_events"),
+    [
+        ("NO_CONTENT", False, False),
+        ("SPAN_ONLY", True, False),
+        ("event_only", False, True),
+        (" Span_And_Event ", True, True),
+        ("true", True, False),
+        ("False", False, False),
+        ("", False, False),
+    ],
+)
+def test_the_standard_variable_decides_about_content(
+    value: str, on_spans: bool, in_events: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All four values are known, in any case, and the older two."""
+    monkeypatch.setenv(CAPTURE_CONTENT, value)
+    config = Config(detail="steps")
+    assert (config.content_on_spans, config.content_in_events) == (on_spans, in_events)
+
+
+def test_an_argument_wins_over_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the program says outright stands."""
+    monkeypatch.setenv(CAPTURE_CONTENT, "SPAN_AND_EVENT")
+    assert Config(capture_content=False).capture_content is False
+
+
+@pytest.mark.logs_warnings("the variable has a typo")
+def test_an_unknown_value_of_the_variable_captures_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A typo is on the side of privacy, and is said."""
+    monkeypatch.setenv(CAPTURE_CONTENT, "SPANS")
+    assert Config().capture_content is False
+    assert "'SPANS'" in caplog.text
+    assert "SPAN_ONLY" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"capture_content": "all"}, "Config.capture_content is 'all'"),
+        ({"capture_content": 1}, "Config.capture_content is 1"),
+        ({"conventions": ("genai", "other")}, "Config.conventions is 'other'"),
+        ({"detail": "some"}, "Config.detail is 'some'"),
+        ({"max_open_runs": 0}, "Config.max_open_runs is 0"),
+        ({"max_run_age": -1.0}, "Config.max_run_age is -1.0"),
+        ({"max_content_length": 3}, "Config.max_content_length is 3"),
+        ({"redact": "no"}, "Config.redact is 'no'"),
+        ({"capture": True}, "Config has no field 'capture'; its fields are capture_content"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_named(fields: dict[str, object], said: str) -> None:
+    """One line says which field, what was seen and what was expected."""
+    with pytest.raises(ConfigurationError) as raised:
+        Config(**fields)
+    assert str(raised.value).startswith(said)
+    assert "\n" not in str(raised.value)
+    assert "pydantic" not in str(raised.value)
+
+
+def test_config_is_immutable_and_takes_lists() -> None:
+    """A list of conventions is as good as a tuple; a field cannot be set later."""
+    config = Config(conventions=["genai", "openinference"])
+    assert config.conventions == ("genai", "openinference")
+    with pytest.raises(ValueError, match="frozen"):
+        config.detail = "steps"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("localhost:4317", "http://HOST:PORT"),
+        ("ftp://localhost", "http://HOST:PORT"),
+        ("http://", "names no host"),
+        ("http://localhost:99999", "Port out of range"),
+        ("http://localhost:port", "Port could not be cast"),
+        ("http://localhost:0", "port 0"),
+        ("http://local host:4317", "white space"),
+        ("", "http://HOST:PORT"),
+    ],
+)
+def test_a_bad_endpoint_is_refused_by_name(endpoint: str, said: str) -> None:
+    """The same words for an argument and for a variable."""
+    with pytest.raises(ConfigurationError) as raised:
+        read_export_settings(endpoint=endpoint, environ={})
+    assert str(raised.value).startswith(f"endpoint is {endpoint!r}")
+    assert said in str(raised.value)
+    if endpoint:
+        with pytest.raises(ConfigurationError, match=r"OTEL_EXPORTER_OTLP_ENDPOINT is '"):
+            read_export_settings(environ={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
+
+
+def test_a_password_in_an_endpoint_is_refused_and_not_repeated() -> None:
+    """Addresses are logged, so a secret has no place in one."""
+    with pytest.raises(ConfigurationError) as raised:
+        read_export_settings(endpoint="https://user:hunter2@host:4317", environ={})
+    assert "hunter2" not in str(raised.value)
+    assert "header" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"protocol": "http"}, "protocol is 'http', expected 'grpc' or 'http/protobuf'"),
+        ({"timeout": 0}, "timeout is 0"),
+        ({"timeout": float("nan")}, "timeout is nan"),
+        ({"compression": "zip"}, "compression is 'zip'"),
+        ({"endpoint": LOCAL + "/path", "protocol": "grpc"}, "knows no path"),
+        ({"headers": {"a b": "c"}}, "header name 'a b'"),
+        ({"headers": {"": "c"}}, "header name ''"),
+        ({"headers": {"a": "b\nc"}}, "the value of header 'a'"),
+        ({"headers": {"a": "käse"}}, "the value of header 'a'"),
+        ({"headers": {"a": 1}}, "header 'a': name and value must be strings"),
+    ],
+)
+def test_a_bad_argument_is_refused_by_name(arguments: dict[str, object], said: str) -> None:
+    """Protocol, timeout, compression and headers are checked before anything is made."""
+    with pytest.raises(ConfigurationError) as raised:
+        read_export_settings(**{"endpoint": LOCAL, **arguments}, environ={})  # type: ignore[arg-type]
+    assert said in str(raised.value)
+    assert "käse" not in str(raised.value)
+
+
+@given(st.sampled_from(["grpc", "http/protobuf"]), st.text(), st.text())
+def test_any_header_is_accepted_or_refused_clearly(protocol: str, name: str, value: str) -> None:
+    """No other error escapes, and it is one line."""
+    headers = {name: value}
+    try:
+        read_export_settings(endpoint=LOCAL, protocol=protocol, headers=headers, environ={})
+    except ConfigurationError as error:
+        assert "\n" not in str(error)  # noqa: PT017 -- either way is right
+
+
+@given(st.text())
+def test_any_endpoint_is_accepted_or_refused_clearly(endpoint: str) -> None:
+    """No other error escapes."""
+    try:
+        settings = read_export_settings(endpoint=endpoint, environ={})
+    except ConfigurationError:
+        return
+    assert settings.traces is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "traces"),
+    [
+        ({}, {}, ("grpc", LOCAL, LOCAL)),
+        ({"endpoint": "http://h:9"}, {}, ("grpc", "http://h:9", "http://h:9")),
+        (
+            {"endpoint": "http://h:4318"},
+            {},
+            ("http/protobuf", "http://h:4318/v1/traces", "http://h:4318"),
+        ),
+        (
+            {"endpoint": "https://h/otel/"},
+            {},
+            ("http/protobuf", "https://h/otel/v1/traces", "https://h/otel/"),
+        ),
+        (
+            {"endpoint": "https://h/otel/v1/traces"},
+            {},
+            ("http/protobuf", "https://h/otel/v1/traces", "https://h/otel"),
+        ),
+        (
+            {"protocol": "http/protobuf"},
+            {},
+            ("http/protobuf", "http://localhost:4318/v1/traces", "http://localhost:4318"),
+        ),
+        (
+            {},
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:4318"},
+            ("http/protobuf", "http://h:4318/v1/traces", "http://h:4318"),
+        ),
+        (
+            {},
+            {
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://h:4318/in",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://other",
+            },
+            ("http/protobuf", None, "http://h:4318/in"),
+        ),
+        (
+            {"endpoint": "http://h:9"},
+            {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_TRACES_EXPORTER": "none"},
+            ("http/protobuf", "http://h:9/v1/traces", "http://h:9"),
+        ),
+        ({}, {"OTEL_TRACES_EXPORTER": "none"}, None),
+        ({"console": True}, {}, None),
+        ({"console": True}, {"OTEL_TRACES_EXPORTER": "otlp"}, ("grpc", LOCAL, LOCAL)),
+        ({"console": True, "endpoint": LOCAL}, {}, ("grpc", LOCAL, LOCAL)),
+    ],
+)
+def test_where_spans_go(
+    arguments: dict[str, object],
+    environ: dict[str, str],
+    traces: tuple[str, str | None, str] | None,
+) -> None:
+    """Argument, then the signal's variable, then the general one, then the default."""
+    settings = read_export_settings(**arguments, environ=environ)  # type: ignore[arg-type]
+    assert settings.traces == (None if traces is None else Destination(*traces))  # type: ignore[arg-type]
+
+
+def test_log_events_are_sent_only_where_content_goes_there() -> None:
+    """No logger provider is made for nothing."""
+    assert read_export_settings(endpoint=LOCAL, environ={}).logs is None
+    config = Config(capture_content="event")
+    settings = read_export_settings(endpoint="http://h:4318", config=config, environ={})
+    assert settings.logs is not None
+    assert settings.logs.endpoint == "http://h:4318/v1/logs"
+
+
+def test_console_may_be_asked_for_by_the_environment() -> None:
+    """OTEL_TRACES_EXPORTER=console is configure(console=True)."""
+    settings = read_export_settings(environ={"OTEL_TRACES_EXPORTER": "console"})
+    assert settings.console
+    assert settings.traces is None
+
+
+def test_an_exporter_that_is_not_ours_is_refused() -> None:
+    """An exporter like zipkin needs a provider of the user's own."""
+    with pytest.raises(ConfigurationError, match="OTEL_TRACES_EXPORTER is 'zipkin'"):
+        read_export_settings(environ={"OTEL_TRACES_EXPORTER": "zipkin"})
