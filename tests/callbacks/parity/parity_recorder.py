@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
+
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 EVENTS = [
     "on_llm_start",
@@ -37,8 +41,29 @@ EVENTS = [
 ]
 FLAGS = ["llm", "chain", "agent", "retriever", "chat_model", "retry", "custom_event"]
 
+GIVEN_ID = UUID("01234567-89ab-7def-8123-456789abcdef")
+
+PROGRAMS: dict[str, Callable[[SimpleNamespace, Record], Any]] = {}
+"""What runs under both implementations, by name; each leaves a record."""
+
 written = ContextVar("written", default="")
 """What handlers write, to see in whose context they ran."""
+
+
+def program(function: Any) -> Any:
+    """Have this run under both implementations."""
+    PROGRAMS[function.__name__] = function
+    return function
+
+
+def messages() -> list[Any]:
+    """A short conversation of LangChain's own messages."""
+    return [
+        SystemMessage("be kind"),
+        HumanMessage("hello"),
+        AIMessage("hi"),
+        ToolMessage("42", tool_call_id="1"),
+    ]
 
 
 def implementation(package: str) -> SimpleNamespace:
@@ -113,7 +138,7 @@ class Record:
         """Call, and write down the class of what was raised."""
         try:
             return call()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the record is of all that is raised
             self.note("raised", type(error).__name__)
             return None
 
@@ -121,7 +146,7 @@ class Record:
         """Await, and write down the class of what was raised."""
         try:
             return await call()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the record is of all that is raised
             self.note("raised", type(error).__name__)
             return None
 
@@ -195,3 +220,19 @@ def make_handler(
         members[f"ignore_{ignore}"] = True
     base = cb.AsyncCallbackHandler if asynchronous else cb.BaseCallbackHandler
     return type("Recorder", (base,), members)()
+
+
+def make_manager(
+    cb: SimpleNamespace, record: Record, name: str = "a", kind: str = "Callback"
+) -> Any:
+    """A manager with a handler that is inherited and one that is not, and with all the rest."""
+    handler, local = make_handler(cb, record, name), make_handler(cb, record, f"{name} local")
+    return getattr(cb, f"{kind}Manager")(
+        handlers=[handler, local],
+        inheritable_handlers=[handler],
+        parent_run_id=GIVEN_ID,
+        tags=["t", name],
+        inheritable_tags=["t"],
+        metadata={"who": name, name: 1},
+        inheritable_metadata={"who": name},
+    )

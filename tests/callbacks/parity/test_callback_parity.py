@@ -12,8 +12,13 @@ import pytest
 
 langchain_core = pytest.importorskip("langchain_core")
 
-from parity_programs import PROGRAMS  # noqa: E402 - after the skip
-from parity_recorder import Record, implementation  # noqa: E402 - after the skip
+# After the skip; each of these modules adds its programs.
+import parity_dispatch  # noqa: E402, F401
+import parity_groups  # noqa: E402, F401
+import parity_life  # noqa: E402, F401
+import parity_managers  # noqa: E402, F401
+import parity_shipped  # noqa: E402, F401
+from parity_recorder import PROGRAMS, Record, implementation  # noqa: E402
 
 pytestmark = pytest.mark.logs_warnings("what handlers raise, and how that is logged, is compared")
 
@@ -49,6 +54,8 @@ STREAM_EVENTS = "on_stream_event is new"
 UNKNOWN = "removing what is not there is no error"
 
 FIXED_SINCE: dict[str, str] = {
+    "a_conversation_of_blocks_as_a_prompt": "of a list of blocks the text becomes the prompt",
+    "a_conversation_with_tool_calls_as_a_prompt": "tool calls are part of the prompt",
     "configuring_for_langsmith": "configure takes LangSmith's keyword arguments",
     "groups_left_by_a_base_exception": "a group left by a BaseException ends with it",
     "life[no_chat_start]": FALLBACK,
@@ -94,6 +101,7 @@ def by_handler(lines: list[Any]) -> Any:
 
 
 def normalised(name: str, lines: list[Any]) -> Any:
+    """A record in the order that can be relied on."""
     return by_handler(lines) if name.startswith("alife") else lines
 
 
