@@ -22,7 +22,8 @@ def enlist(handler: OTelCallbackHandler, opener: FrameType) -> None:
     if opener.f_globals.get("__name__", "").startswith("langgraph.pregel"):
         base = getattr(sys.modules.get("langgraph.callbacks"), "GraphCallbackHandler", None)
         if base is not None and not isinstance(handler, base):
-            handler.__class__ = _graph_class(type(handler), base)
+            cls: type = type(handler)
+            handler.__class__ = _graph_class(cls, base)
 
 
 @cache
