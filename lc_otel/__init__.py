@@ -1,5 +1,15 @@
 """LangChain's callbacks, told as OpenTelemetry spans."""
 
+from lc_otel._handler import OTelCallbackHandler
+from lc_otel._pipeline import Pipeline, configure
 from lc_otel._version import __version__
+from lc_otel.config import Config, ConfigurationError
 
-__all__ = ["__version__"]
+__all__ = [
+    "Config",
+    "ConfigurationError",
+    "OTelCallbackHandler",
+    "Pipeline",
+    "__version__",
+    "configure",
+]
