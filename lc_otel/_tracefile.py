@@ -106,7 +106,8 @@ class TraceFileExporter(SpanExporter):
             self._append(line)
         except (OSError, TypeError, ValueError) as error:  # full disk; a span that has no encoding
             if not self._failing:
-                _logger.warning("%d spans lost: cannot write %s: %s", len(spans), self.path, error)
+                reason = getattr(error, "strerror", None) or error
+                _logger.warning("%d spans lost: cannot write %s: %s", len(spans), self.path, reason)
             self._failing = True
             return SpanExportResult.FAILURE
         self._failing = False

@@ -10,7 +10,6 @@ import sys
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
-import agent_trace
 import pytest
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -30,6 +29,7 @@ from lc_otel._tracefile import (
     read_spans,
     to_protobuf_json,
 )
+from tests import agent_trace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -267,6 +267,7 @@ def test_the_file_may_move_or_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(read(tmp_path / "deep/er/t.jsonl")[0]) == 1
 
 
+@pytest.mark.logs_warnings
 def test_a_failing_disk_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Writes that fail return FAILURE; the log gets one line until one succeeds."""
     exporter = TraceFileExporter(tmp_path / "gone/t.jsonl")

@@ -37,4 +37,9 @@ COMMANDS: Mapping[str, Command] = {
         "Run a LangChain agent, show its trace, and send it to a backend if one is named.",
         "lc-otel demo --endpoint http://localhost:4317",
     ),
+    "view": Command(
+        "lc_otel._commands.view",
+        "Show the traces of trace files: as trees here, or on a page for the browser.",
+        "lc-otel view traces.jsonl --errors --html traces.html",
+    ),
 }

@@ -1,0 +1,205 @@
+"""Show the traces of trace files: as trees on the terminal, or on a page for the browser."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lc_otel._commands import CommandError
+from lc_otel._page import build_page
+from lc_otel._trace import Trace
+from lc_otel._tracefile import decode_line, read_requests
+from lc_otel._tree import guides_fit, render_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lc_otel._trace import FinishedSpan
+
+_TREES = 20
+_TRACES_ON_A_PAGE = 500
+_WARNINGS = 5
+_PIPED_WIDTH = 80
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which traces of which files to show, and how."""
+    parser.add_argument(
+        "file", nargs="+", type=Path, metavar="FILE", help="OTLP/JSON lines, as configure(file=...)"
+    )
+    parser.add_argument("--trace", metavar="ID", help="only the traces whose id begins like this")
+    parser.add_argument("--errors", action="store_true", help="only traces in which a span failed")
+    parser.add_argument(
+        "--slowest", type=_positive, metavar="N", help="the N slowest traces, slowest first"
+    )
+    parser.add_argument(
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help=f"show at most N traces (default: {_TREES}, on a page {_TRACES_ON_A_PAGE})",
+    )
+    parser.add_argument(
+        "--html", type=Path, metavar="OUT", help="write one self-contained page instead"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the newest traces first."""
+    warnings = _Warnings()
+    found = _summarise(arguments.file, warnings)
+    warnings.close()
+    if not found:
+        raise CommandError(f"no spans in {', '.join(map(str, arguments.file))}")
+    chosen = _choose(found, arguments)
+    if not chosen:
+        raise CommandError(_nothing(found, arguments))
+    limit = arguments.limit or (_TRACES_ON_A_PAGE if arguments.html else _TREES)
+    traces = (_load(summary) for summary in chosen[:limit])
+    if arguments.html:
+        _write_page(arguments.html, traces, ", ".join(path.name for path in arguments.file))
+    else:
+        _print_trees(traces)
+    if len(chosen) > limit:
+        left = len(chosen) - limit
+        print(f"{left:,} more not shown; --limit {len(chosen)} shows all", file=sys.stderr)
+    return 0
+
+
+class _Place(NamedTuple):
+    """A line of a file."""
+
+    path: Path
+    offset: int
+
+
+@dataclass
+class _Summary:
+    """What choosing among traces needs to know of one; its spans stay in the files."""
+
+    trace_id: str
+    start_ns: int
+    end_ns: int
+    failed: bool = False
+    places: list[_Place] = field(default_factory=list)
+
+    @property
+    def duration_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+    def add(self, span: FinishedSpan, place: _Place) -> None:
+        self.start_ns = min(self.start_ns, span.start_ns)
+        self.end_ns = max(self.end_ns, span.end_ns)
+        self.failed = self.failed or span.status == "error"
+        if not self.places or self.places[-1] != place:
+            self.places.append(place)
+
+
+class _Warnings:
+    """Prints the first few; counts the rest, since a file of another kind breaks on every line."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, what: str) -> None:
+        self._count += 1
+        if self._count <= _WARNINGS:
+            print(what, file=sys.stderr)
+
+    def close(self) -> None:
+        if self._count > _WARNINGS:
+            print(f"... and {self._count - _WARNINGS:,} more skipped", file=sys.stderr)
+
+
+def _summarise(paths: Sequence[Path], warn: _Warnings) -> list[_Summary]:
+    """Read every file once, a line at a time; the newest trace first."""
+    found: dict[str, _Summary] = {}
+    for path in paths:
+        try:
+            for line in read_requests(path, warn):
+                place = _Place(path, line.start)
+                for span in decode_line(path, line, warn):
+                    known = found.get(span.trace_id)
+                    if known is None:
+                        known = _Summary(span.trace_id, span.start_ns, span.end_ns)
+                        found[span.trace_id] = known
+                    known.add(span, place)
+        except OSError as error:  # noqa: PERF203 - the message names the file
+            raise CommandError(f"cannot read {path}: {error.strerror}") from None
+    return sorted(found.values(), key=lambda summary: summary.start_ns, reverse=True)
+
+
+def _choose(found: Sequence[_Summary], arguments: argparse.Namespace) -> list[_Summary]:
+    wanted = (arguments.trace or "").lower()
+    chosen = [
+        summary
+        for summary in found
+        if summary.trace_id.startswith(wanted) and (summary.failed or not arguments.errors)
+    ]
+    if arguments.slowest:
+        chosen.sort(key=lambda summary: summary.duration_ns, reverse=True)
+        del chosen[arguments.slowest :]
+    return chosen
+
+
+def _nothing(found: Sequence[_Summary], arguments: argparse.Namespace) -> str:
+    """Why nothing was chosen."""
+    if arguments.trace and not any(s.trace_id.startswith(arguments.trace.lower()) for s in found):
+        newest = found[0].trace_id
+        return (
+            f"no trace id begins with {arguments.trace!r}; the newest of {len(found)} is {newest}"
+        )
+    return "no span failed"
+
+
+def _load(summary: _Summary) -> Trace:
+    """Read the spans of one trace; one that was written twice counts once."""
+    spans: dict[str, FinishedSpan] = {}
+    for path, offset in summary.places:
+        for line in read_requests(path, _ignore, start=offset):
+            for span in decode_line(path, line, _ignore):
+                if span.trace_id == summary.trace_id:
+                    spans[span.span_id] = span
+            break
+    return Trace.of(spans.values())
+
+
+def _print_trees(traces: Iterator[Trace]) -> None:
+    encoding = sys.stdout.encoding
+    tty = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if tty else _PIPED_WIDTH
+    for trace in traces:
+        text = render_tree(
+            trace,
+            width=width,
+            unicode=guides_fit(encoding),
+            color=tty and not os.environ.get("NO_COLOR"),
+        )
+        print(text.encode(encoding, "replace").decode(encoding), end="\n\n")
+
+
+def _ignore(_: str) -> None:
+    """Said already when the file was read for the first time."""
+
+
+def _write_page(out: Path, traces: Iterator[Trace], source: str) -> None:
+    unfinished = out.with_name(f"{out.name}.part")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.writelines(build_page(traces, source))
+        unfinished.replace(out)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise CommandError(f"cannot write {out}: {error.strerror}") from None
+    print(f"wrote {out}; open {out.absolute().as_uri()}")
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, not {text!r}")
+    return number

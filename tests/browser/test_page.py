@@ -1,0 +1,578 @@
+"""The page in a real browser: it shows what the spans hold, and runs nothing they bring."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests import agent_trace
+from tests.agent_trace import Node, chat, text, tool, weather_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.browser.conftest import Page
+
+    OpenPage = Callable[..., Page]
+
+DOWN, UP, LEFT, RIGHT = "\ue015", "\ue013", "\ue012", "\ue014"
+HOME, END, ESCAPE, ENTER = "\ue011", "\ue010", "\ue00c", "\ue007"
+
+
+def seconds(ms: float) -> str:
+    """A duration as the page spells those of the weather agent."""
+    value, unit = (ms / 1000, "s") if ms >= 1000 else (ms, "ms")
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"
+
+
+def test_every_row_is_its_span(open_page: OpenPage) -> None:
+    """Names, nesting, durations, tokens and status in the waterfall are those of the spans."""
+    page = open_page(weather_agent())
+    [trace] = page.traces
+    rows = page.js(
+        """return [...document.querySelectorAll("#spans .span")].map((row) => [
+          row.querySelector(".text").textContent, Number(row.getAttribute("aria-level")) - 1,
+          row.querySelector(".length").textContent, row.querySelector(".tokens").textContent,
+          row.dataset.status, row.dataset.kind])"""
+    )
+    expected_tokens = {(9, 1_473): "512 → 88", (3_031, 4_199): "756 → 83"}
+    kinds = {
+        "invoke_agent weather_assistant": "agent",
+        "model": "step",
+        "tools": "step",
+        "chat gpt-5-mini": "model",
+        "execute_tool forecast": "tool",
+        "execute_tool radar": "tool",
+        "retrieval packing-guide": "retriever",
+        "GET": "other",
+    }
+    start = agent_trace.NOON
+    assert rows == [
+        [
+            span.name,
+            depth,
+            seconds((span.end_ns - span.start_ns) / 1e6),
+            expected_tokens.get(((span.start_ns - start) / 1e6, (span.end_ns - start) / 1e6), ""),
+            span.status,
+            kinds[span.name],
+        ]
+        for depth, span in trace.walk()
+    ]
+
+
+def test_bars_stand_where_their_time_is(open_page: OpenPage) -> None:
+    """Every bar begins and ends at its share of the trace's time, under the axis' own ticks."""
+    page = open_page(weather_agent())
+    [trace] = page.traces
+    root = trace.roots[0]
+    total = root.end_ns - root.start_ns
+    bars = page.js(
+        """return [...document.querySelectorAll("#spans .time")].map((cell) => {
+          const all = cell.getBoundingClientRect();
+          const bar = cell.querySelector(".bar").getBoundingClientRect();
+          return [(bar.left - all.left) / all.width, bar.width / all.width]})"""
+    )
+    for (left, width), (_, span) in zip(bars, trace.walk(), strict=True):
+        assert left == pytest.approx((span.start_ns - root.start_ns) / total, abs=0.005)
+        assert width == pytest.approx((span.end_ns - span.start_ns) / total, abs=0.01)
+    ticks, first = page.js(
+        """const left = (e) => e.getBoundingClientRect().left;
+           const ticks = [...document.querySelectorAll(".tick")];
+           const first = left(document.querySelector(".time"));
+           return [ticks.map((tick) => [tick.textContent, left(tick)]), first]"""
+    )
+    assert [label for label, _ in ticks] == ["0 ms", "1 s", "2 s", "3 s", ""]  # no room for 4 s
+    assert ticks[0][1] == pytest.approx(first, abs=1)
+
+
+def test_the_panel_tells_all_of_every_span(open_page: OpenPage) -> None:
+    """Clicked one after another, each span's panel lists its attributes just as they are."""
+    page = open_page(weather_agent())
+    [trace] = page.traces
+    for index, (_, span) in enumerate(trace.walk()):
+        page.click(f"#spans [data-row='{index}'] .text")
+        assert page.text(".heading h2").endswith(f" {span.name}")
+        assert span.span_id in page.text(".heading .id")
+        assert span.trace_id in page.text(".heading .id")
+        shown = dict(
+            page.js(
+                """return [...document.querySelectorAll("aside > .raw")]
+                     .find((table) => table.querySelector("summary").textContent === "Attributes")
+                     .querySelectorAll("tr").values().map((row) =>
+                       [row.querySelector("th").textContent, row.querySelector("td").textContent])
+                     .toArray()"""
+            )
+        )
+        assert shown.keys() == span.attributes.keys()
+        for name, value in span.attributes.items():
+            if isinstance(value, str):
+                held = json.loads(value) if value[:1] in "[{" else value
+                got = json.loads(shown[name]) if value[:1] in "[{" else shown[name]
+                assert got == held
+            else:
+                assert json.loads(shown[name]) == (
+                    list(value) if isinstance(value, tuple) else value
+                )
+
+
+def test_messages_read_as_a_conversation(open_page: OpenPage) -> None:
+    """A model call shows its messages in order: text, reasoning, tool calls and their results."""
+    page = open_page(weather_agent())
+    page.click("#spans [data-row='10'] .text")
+    assert page.texts(".message header b") == [
+        "system",
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+        "assistant",
+    ]
+    messages = page.texts(".message")
+    assert "Do I need an umbrella in Lisbon tomorrow, and what should I wear?" in messages[1]
+    assert "I need the forecast, and the packing guide." in messages[2]
+    assert '"city": "Lisbon"' in messages[2]
+    assert "call_forecast" in messages[3]
+    assert "13 and 19 °C, with a light breeze" in messages[5]
+    assert page.texts(".message.answer header .muted") == [" finished by stop"]
+    figures = page.texts(".figures dt"), page.texts(".figures dd")
+    assert dict(zip(*figures, strict=True)) == {"input": "756", "from cache": "512", "output": "83"}
+
+
+def test_tools_and_documents_have_their_own_sections(open_page: OpenPage) -> None:
+    """A tool shows arguments and result, a failed one its error, a retriever documents."""
+    page = open_page(weather_agent())
+    page.click("#spans [data-row='4'] .text")
+    assert json.loads(page.text(".block.call pre")) == {"city": "Lisbon", "day": "tomorrow"}
+    assert json.loads(page.text(".block.result pre")) == {"high": 19, "low": 13, "rain": 0.7}
+    page.click("#spans [data-row='6'] .text")
+    assert page.text(".failure[role=alert] b") == "TimeoutError"
+    assert page.text(".failure[role=alert] .prose") == "weather.example took too long"
+    assert page.text("pre.stack") == agent_trace.TRACEBACK
+    page.click("#spans [data-row='8'] .text")
+    assert page.texts(".document header b") == ["packing-7", "packing-2"]
+    assert page.texts(".document header .muted") == ["score 0.91", "score 0.64"]
+    assert page.texts(".document .prose")[0] == "Mild and wet: layers and a rain jacket."
+    assert page.text(".block.call .prose") == "what to wear at 13 to 19 °C with rain"
+
+
+def test_openinference_reads_the_same(open_page: OpenPage) -> None:
+    """Flattened OpenInference messages and documents are put together again."""
+    model = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "m",
+        "llm.token_count.prompt": 3,
+        "llm.token_count.completion": 4,
+        "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.content": "hello",
+        "llm.input_messages.1.message.role": "user",
+        "llm.input_messages.1.message.contents.0.message_content.type": "text",
+        "llm.input_messages.1.message.contents.0.message_content.text": "a part",
+        "llm.output_messages.0.message.role": "assistant",
+        "llm.output_messages.0.message.tool_calls.0.tool_call.id": "c1",
+        "llm.output_messages.0.message.tool_calls.0.tool_call.function.name": "add",
+        "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments": '{"a": 1}',
+    }
+    retriever = {
+        "openinference.span.kind": "RETRIEVER",
+        "retrieval.documents.0.document.id": "d0",
+        "retrieval.documents.0.document.content": "text of d0",
+        "retrieval.documents.0.document.score": 0.5,
+        "input.value": "question",
+    }
+    page = open_page(Node("root", 0, 9, {}, [Node("m", 1, 2, model), Node("r", 3, 4, retriever)]))
+    page.press(DOWN, DOWN)
+    assert page.texts(".message header b") == ["user", "user", "assistant"]
+    assert page.texts(".message .prose") == ["hello", "a part"]
+    assert json.loads(page.text(".message pre")) == {"a": 1}
+    assert page.texts(".figures dd") == ["3", "4"]
+    page.press(DOWN)
+    assert page.texts(".document .prose") == ["text of d0"]
+    assert page.text(".block.call pre") == "question"
+
+
+def test_missing_content_is_explained(open_page: OpenPage) -> None:
+    """A model call without messages says how content comes to be recorded."""
+    page = open_page(Node("chat m", 0, 1, {"gen_ai.operation.name": "chat"}))
+    page.press(DOWN)
+    assert "capture_content" in page.text("aside")
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        "not json",
+        "null",
+        "7",
+        "[null, 7, [], {}]",
+        '[{"role": 7, "parts": "text"}, {"parts": [null, 7, "text", {}, {"type": "text"}]}]',
+        '[{"parts": [{"type": "constructor"}, {"type": "blob", "content": 5}, {"type": "uri"}]}]',
+        '[{"parts": [{"type": "tool_call"}, {"type": "text", "content": {"deep": [1]}}]}]',
+        '[{"__proto__": {"role": "x"}, "parts": [{"type": "__proto__"}]}]',
+    ],
+)
+def test_content_of_any_shape_is_shown_somehow(open_page: OpenPage, messages: str) -> None:
+    """Content that is no list of messages breaks nothing, and still stands in the attributes."""
+    names = ("gen_ai.input.messages", "gen_ai.system_instructions", "gen_ai.retrieval.documents")
+    attributes: dict[str, Any] = dict.fromkeys(names, messages)
+    attributes |= {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.usage.input_tokens": "many",
+        "llm.output_messages.0": "flat",
+        "llm.output_messages.1.message": "flat",
+        "llm.output_messages.2.message.contents.0": 7,
+        "llm.output_messages.3.message.tool_calls.0": "x",
+        "llm.output_messages.__proto__.message.role": "x",
+    }
+    page = open_page(Node("chat m", 0, 1, attributes))
+    page.press(DOWN)
+    assert page.texts("aside > .raw summary")[0] == "Attributes"
+    assert page.text("aside > .raw tr:nth-child(2) th") == "gen_ai.system_instructions"
+
+
+# -- finding one's way --------------------------------------------------------------------------
+
+
+def test_the_keyboard_reaches_everything(open_page: OpenPage) -> None:
+    """Arrows walk, open and close the tree; brackets change the trace; n finds errors."""
+    page = open_page(weather_agent(), Node("second", 0, 5))
+    assert page.chosen() is None
+    page.press(DOWN, "j")
+    assert page.chosen() == "model"
+    page.press(LEFT)
+    assert page.names()[:3] == ["invoke_agent weather_assistant", "model", "tools"]
+    page.press(RIGHT, RIGHT)
+    assert page.chosen() == "chat gpt-5-mini"
+    page.press(LEFT)
+    assert page.chosen() == "model"
+    page.press("k")
+    assert page.chosen() == "invoke_agent weather_assistant"
+    page.press("n")
+    assert page.chosen() == "execute_tool radar"
+    page.press(END)
+    assert page.chosen() == "chat gpt-5-mini"
+    page.press(HOME)
+    assert page.chosen() == "invoke_agent weather_assistant"
+    page.press(ESCAPE)
+    assert page.chosen() is None
+    page.press("]")
+    assert page.names() == ["second"]
+    page.press("[")
+    assert page.names()[0] == "invoke_agent weather_assistant"
+    page.press("?")
+    assert page.js("return document.getElementById('keys').open") is True
+    page.press(ESCAPE)
+    assert page.js("return document.getElementById('keys').open") is False
+
+
+def test_a_click_on_the_arrow_closes_and_opens(open_page: OpenPage) -> None:
+    """The arrow before a name hides and shows what is below it."""
+    page = open_page(weather_agent())
+    page.click("#spans [data-row='3'] .twist")
+    assert "execute_tool forecast" not in page.names()
+    assert (
+        page.js("return document.querySelector('#spans [data-row=\"3\"]').ariaExpanded") == "false"
+    )
+    page.click("#spans [data-row='3'] .twist")
+    assert "execute_tool forecast" in page.names()
+
+
+def test_zoom_and_back(open_page: OpenPage) -> None:
+    """The z key stretches the chosen span over the axis, and z again shows everything."""
+    page = open_page(weather_agent())
+    page.press(DOWN, DOWN, DOWN, "z")
+    bar, cell = page.js(
+        """const row = document.querySelector("#spans [aria-selected=true]");
+           return [row.querySelector(".bar"), row.querySelector(".time")]
+             .map((e) => e.getBoundingClientRect().width)"""
+    )
+    assert bar > 0.95 * cell
+    page.press("z")
+    assert page.texts(".tick")[0] == "0 ms"
+
+
+def test_search_finds_content_in_every_trace(open_page: OpenPage) -> None:
+    """A search leaves the traces and spans that hold the text, with their ancestors dimmed."""
+    page = open_page(weather_agent(), Node("unrelated", 0, 5), weather_agent())
+    page.press("/")
+    page.search("UMBRELLA in lisbon")
+    assert page.text("#trace-count") == "2 of 3 traces"
+    root = "invoke_agent weather_assistant"
+    assert page.names() == [root, "model", "chat gpt-5-mini", "model", "chat gpt-5-mini"]
+    assert page.texts("#spans .dim .text") == [root, "model", "model"]
+    page.search("packing-7")
+    assert page.names() == [root, "retrieval packing-guide"]
+    page.search("nowhere to be found (.*")
+    assert page.names() == []
+    assert "Nothing matches" in page.text("#trace-head")
+    page.press(ESCAPE)
+    assert page.text("#trace-count") == "3 traces"
+
+
+def test_filters_leave_one_kind_or_the_errors(open_page: OpenPage) -> None:
+    """Kinds and errors can be picked, together with a search."""
+    page = open_page(weather_agent(), Node("unrelated", 0, 5))
+    page.click("#kinds [data-kind=tool]")
+    hits = "#spans .span:not(.dim) .text"
+    assert page.texts(hits) == ["execute_tool forecast", "execute_tool radar"]
+    page.click("#errors")
+    assert page.texts(hits) == ["execute_tool radar"]
+    assert page.text("#trace-count") == "1 of 2 traces"
+    page.click("#kinds [data-kind=tool]")
+    page.click("#errors")
+    assert len(page.texts(hits)) == 11
+
+
+def test_the_address_leads_back(open_page: OpenPage) -> None:
+    """The address names the chosen span, and opening it chooses that span again."""
+    page = open_page(weather_agent(), weather_agent())
+    page.press("]", "n")
+    place = page.js("return location.hash")
+    again = open_page(weather_agent(), weather_agent(), hash=place)
+    assert again.chosen() == "execute_tool radar"
+    assert again.js("return location.hash") == place
+    assert place == f"#{again.traces[1].trace_id}/{place.partition('/')[2]}"
+
+
+def test_a_long_text_is_cut_until_asked_for(open_page: OpenPage) -> None:
+    """Of a long text the beginning is shown, and all of it at a click."""
+    long = "word " * 10_000
+    page = open_page(chat(0, 1, [text("user", long)], text("assistant", "ok")))
+    page.press(DOWN)
+    assert len(page.text(".message .prose")) < 5_000
+    page.click(".message .more")
+    assert page.text(".message .prose") == long
+
+
+def test_five_thousand_spans_stay_fluid(open_page: OpenPage) -> None:
+    """Only rows in sight exist; scrolling and walking answer within a frame or few."""
+    children = [tool(i, i + 1, f"t{i}", {"number": i}, "x" * 500, error=None) for i in range(4_999)]
+    page = open_page(Node("root", 0, 5_000, {}, children))
+    rows = "return document.querySelectorAll('#spans .span').length"
+    assert 20 < page.js(rows) < 80
+    page.press(END)
+    assert page.chosen() == "execute_tool t4998"
+    assert page.js(rows) < 80
+    frames = page.driver.execute_async_script(
+        """const done = arguments[0], box = document.getElementById("spans"), frames = [];
+           let last = performance.now();
+           box.scrollTop = 0;
+           requestAnimationFrame(function step(now) {
+             frames.push(now - last);
+             last = now;
+             box.scrollTop += 2000;
+             if (frames.length < 60) requestAnimationFrame(step); else done(frames);
+           })"""
+    )
+    assert sorted(frames)[len(frames) // 2] < 100  # ms; 17 where the machine is idle
+    page.search("t4321")
+    assert page.names() == ["root", "execute_tool t4321"]
+
+
+# -- looks --------------------------------------------------------------------------------------
+
+CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_are_readable(open_page: OpenPage, scheme: str) -> None:
+    """The page follows the system's scheme, and all text has WCAG's contrast of 4.5 in both."""
+    page = open_page(weather_agent(), weather_agent())
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    dark = sum(map(int, page.js(ground)[4:-1].split(","))) < 200
+    assert dark == (scheme == "dark")
+    for key in (DOWN, "n", END):
+        page.press(key)
+        assert page.js(CONTRAST) == [], key
+    before = page.js(ground)
+    page.click("#theme")
+    assert page.js(ground) != before
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_rows_say_what_they_are(open_page: OpenPage) -> None:
+    """Lists and rows carry the roles and states by which a screen reader tells them."""
+    page = open_page(weather_agent())
+    page.press(DOWN)
+    grid = page.driver.find_element("id", "spans")
+    assert grid.aria_role == "treegrid"
+    active = grid.get_attribute("aria-activedescendant")
+    row = page.driver.find_element("id", active)
+    assert (row.aria_role, row.get_attribute("aria-selected")) == ("row", "true")
+    assert row.get_attribute("aria-expanded") == "true"
+
+
+# -- strangers' content -------------------------------------------------------------------------
+
+ATTACKS = [
+    "</script><script>window.hit=1</script>",
+    "<img src=x onerror=window.hit=1>",
+    "<svg onload=window.hit=1>",
+    "<!--<script>window.hit=1</script>",
+    "'\"><iframe srcdoc='<script>parent.hit=1</script>'>",
+    "javascript:window.hit=1",
+    "{{constructor.constructor('window.hit=1')()}}",
+    "@SCRIPT@ @STYLE@ @CSP@ @DATA@",
+    "</style></title></textarea><body onload=window.hit=1>",
+]
+
+
+CENSUS = """return ["script", "style", "img", "svg", "iframe", "a", "body", "form", "object"]
+  .map((tag) => document.getElementsByTagName(tag).length)"""
+
+
+def hostile(attack: str) -> list[Node]:
+    """Spans that carry the attack in every place where text can stand."""
+    message = {
+        "role": attack,
+        "name": attack,
+        "finish_reason": attack,
+        "parts": [
+            {"type": "text", "content": attack},
+            {"type": "reasoning", "content": attack},
+            {"type": "tool_call", "id": attack, "name": attack, "arguments": {attack: attack}},
+            {"type": "tool_call_response", "id": attack, "response": attack},
+            {"type": "blob", "mime_type": attack, "content": attack},
+            {"type": "uri", "modality": attack, "uri": attack},
+            {"type": "file", "mime_type": attack, "file_id": attack},
+            {"type": attack, attack: attack},
+            attack,
+        ],
+    }
+    document = {"id": attack, "score": attack, "content": attack, "metadata": {attack: attack}}
+    every = {
+        attack: attack,
+        "error.type": attack,
+        "gen_ai.input.messages": json.dumps([message]),
+        "gen_ai.output.messages": json.dumps([message]),
+        "gen_ai.system_instructions": json.dumps(message["parts"]),
+        "gen_ai.tool.call.arguments": json.dumps({attack: attack}),
+        "gen_ai.tool.call.result": attack,
+        "gen_ai.retrieval.documents": json.dumps([document, {**document, "score": 0.5}]),
+        "gen_ai.retrieval.query.text": attack,
+        "gen_ai.provider.name": attack,
+        "gen_ai.response.model": attack,
+        "gen_ai.response.finish_reasons": [attack],
+        "gen_ai.usage.cache_read.input_tokens": attack,
+        "gen_ai.conversation.id": attack,
+        "langchain.run.tags": [attack],
+        "langchain.run.outcome": attack,
+        "langgraph.node": attack,
+    }
+    flat = {
+        "openinference.span.kind": attack,
+        "llm.input_messages.0.message.role": attack,
+        "llm.input_messages.0.message.content": attack,
+        f"llm.input_messages.{attack}.message.content": attack,
+        "retrieval.documents.0.document.content": attack,
+    }
+    in_and_out = {"input.value": attack, "output.value": json.dumps({attack: attack})}
+    exception = {"exception.message": attack, "exception.stacktrace": attack, attack: attack}
+    operations = ["chat", "execute_tool", "retrieval", "invoke_agent", "invoke_workflow", attack]
+    children = [
+        Node(
+            attack,
+            i,
+            i + 1,
+            {**every, "gen_ai.operation.name": operation},
+            error=(attack, attack),
+            events=[("exception", i, exception), (attack, i, exception)],
+        )
+        for i, operation in enumerate(operations)
+    ]
+    children += [Node(attack, 20, 21, flat), Node(attack, 22, 23, in_and_out)]
+    return [Node(attack, 0, 30, every, children), Node(attack, 0, 1, every)]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_content_is_shown_and_never_run(open_page: OpenPage, attack: str) -> None:
+    """Script in every field, clicked through: each shows as text, none runs or becomes markup."""
+    page = open_page(*hostile(attack), source=attack)
+    before = page.js(CENSUS)
+    assert before == [2, 1, 0, 0, 0, 0, 1, 1, 0]
+    assert page.text("#source") == attack
+    for _ in range(9):
+        page.press(DOWN)
+        assert page.text(".heading h2").endswith(f" {attack}")
+        page.js("document.querySelectorAll('details').forEach((held) => { held.open = true; })")
+        panel = page.text("aside")
+        assert attack in panel
+        assert page.js(CENSUS) == before
+    page.press(HOME)
+    shown = [
+        ".message header b",
+        ".message .prose",
+        ".message .attachment",
+        ".block .title b",
+        ".document header b",
+        ".document .prose",
+        ".figures dd",
+        ".facts dd",
+        "th",
+        "td",
+    ]
+    for selector in shown:
+        assert any(attack in found for found in page.texts(selector)), selector
+    page.press(DOWN)
+    assert page.text(".failure b") == attack
+    assert attack in page.texts("pre.stack")
+    assert attack in page.texts(".event header b")
+    page.search(attack)
+    assert page.names()
+    page.click("#errors")
+    for button in page.driver.find_elements("css selector", "#kinds button"):
+        button.click()
+    page.press("?", ESCAPE, "]", "[")
+    assert page.js(CENSUS) == before
+    assert page.js("return window.hit") is None
+
+
+def test_the_policy_stops_what_slips_through(driver: Any, open_page: OpenPage) -> None:
+    """Even script that got into the page's markup does not run, load or connect."""
+    page = open_page(weather_agent())
+    path = Path(page.js("return location.pathname"))
+    html = path.read_text(encoding="utf-8")
+    slipped = (
+        "<script>window.hit=1</script><img src='data:,' onerror='window.hit=1'>"
+        "<style>body{--slipped:1}</style><base href='http://127.0.0.1:9/'>"
+    )
+    path.write_text(html.replace("<body>", f"<body>{slipped}"), encoding="utf-8")
+    driver.get("about:blank")
+    driver.get(path.as_uri())
+    assert page.names()
+    assert page.js("return window.hit") is None
+    assert page.js("return getComputedStyle(document.body).getPropertyValue('--slipped')") == ""
+    assert page.js("return document.baseURI").startswith("file:")
+    refused = driver.execute_async_script(
+        """const done = arguments[0], refused = [];
+           const attempt = (name, act) => { try { act(); } catch { refused.push(name); } };
+           setTimeout(() => {  // out of the driver's own call, which may use eval
+             attempt("eval", () => { window.eval("window.hit=1"); });
+             attempt("innerHTML", () => { document.body.innerHTML = "<b>x</b>"; });
+             attempt("script", () => {
+               const script = document.createElement("script");
+               script.text = "window.hit=1";
+               document.body.append(script);
+             });
+             fetch("http://127.0.0.1:9/").catch(() => { refused.push("fetch"); done(refused); });
+           })"""
+    )
+    assert sorted(refused) == ["eval", "fetch", "innerHTML", "script"]
+    assert page.js("return window.hit") is None
+    said = [entry["message"] for entry in driver.get_log("browser")]
+    assert len(said) >= 5
+    assert all(
+        "Content Security Policy" in message or "TrustedHTML" in message or "Trusted" in message
+        for message in said
+    ), said
+
+
+def test_the_page_fetches_nothing(open_page: OpenPage) -> None:
+    """Opened from disk, the page loads no resource at all."""
+    page = open_page(weather_agent())
+    page.press(DOWN, "n")
+    assert page.js("return performance.getEntriesByType('resource').map((e) => e.name)") == []
