@@ -149,7 +149,7 @@ async def _acall(
     try:
         if ignore_condition_name is None or not getattr(handler, ignore_condition_name):
             method = getattr(handler, event_name)
-            if inspect.iscoroutinefunction(method) or handler.run_inline:
+            if inspect.iscoroutinefunction(method) or getattr(handler, "run_inline", False):
                 result = method(*args, **kwargs)
             else:
                 result = await asyncio.get_running_loop().run_in_executor(
@@ -172,13 +172,20 @@ def _contain(handler: AnyHandler, event_name: str, error: BaseException) -> Base
         return error
     missing = isinstance(error, NotImplementedError)
     logger.warning(
-        "%s in %s.%s callback: %r",
+        "%s in %s.%s callback: %s",
         "NotImplementedError" if missing else "Error",
         type(handler).__name__,
         event_name,
-        error,
+        _spell(error),
     )
     return error if getattr(handler, "raise_error", False) and not missing else None
+
+
+def _spell(error: BaseException) -> str:
+    try:
+        return repr(error)
+    except Exception:  # noqa: BLE001 - a broken exception must not break the observed code
+        return object.__repr__(error)
 
 
 def _graver(held: BaseException | None, new: BaseException | None) -> BaseException | None:
@@ -232,7 +239,7 @@ def _run_from_sync(coroutines: list[Coroutine[Any, Any, Any]]) -> BaseException 
             # The running loop waits for this very call, so the coroutines need another thread's.
             _executor().submit(copy_context().run, _run_in_thread, coroutines).result()
     except RuntimeError as error:  # no new thread or loop: the interpreter is shutting down
-        logger.warning("Error in callback coroutine: %r", error)
+        logger.warning("Error in callback coroutine: %s", _spell(error))
         for coroutine in coroutines:
             coroutine.close()
     except BaseException as error:  # noqa: BLE001 - raised by the caller
@@ -250,7 +257,7 @@ async def _run_all(coroutines: list[Coroutine[Any, Any, Any]]) -> None:
         try:
             await coroutine
         except Exception as error:  # noqa: BLE001, PERF203 - one handler's, not the others'
-            logger.warning("Error in callback coroutine: %r", error)
+            logger.warning("Error in callback coroutine: %s", _spell(error))
         except BaseException as error:  # noqa: BLE001 - held until every handler was called
             failure = failure or error
     while spawned := asyncio.all_tasks() - {asyncio.current_task()}:

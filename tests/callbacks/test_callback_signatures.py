@@ -38,6 +38,7 @@ OURS = {
 
 
 def without_ours(signature: Any) -> Any:
+    """A signature without the annotations that are ours."""
     if signature == "property":
         return signature
     plain = [one[:3] if one[0] in OURS else one for one in signature["parameters"]]
