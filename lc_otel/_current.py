@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,12 @@ class RunSpan(trace.Span):
     def streams(self) -> bool:
         """Whether a generator opened the run, and the run is open."""
         return self._frame is not None
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the generator that opened the run is being closed by who consumed it."""
+        kind, _, traceback = sys.exc_info()
+        return kind is GeneratorExit and traceback is not None and traceback.tb_frame is self._frame
 
     def enter(self) -> None:
         """Make this the current span of the calling context."""

@@ -153,6 +153,16 @@ def is_left_behind(child: OpenRun) -> bool:
     return child.thread == threading.get_ident() and task is current_task()
 
 
+def is_abandoned(entry: OpenRun) -> bool:
+    """Whether a stream that LangChain says has ended well was broken off by its consumer.
+
+    So it is where its generator is being closed, or where a stream inside it is still open.
+    """
+    if not entry.streams or entry.current is None:
+        return False
+    return entry.current.is_closing or any(child.streams for child in entry.children.values())
+
+
 def sum_up(entry: OpenRun, outcome: Outcome) -> Totals:
     """What a run that ends used, with everything inside it."""
     run, parts = entry.run, entry.totals

@@ -19,7 +19,7 @@ from lc_otel._current import (
 )
 from lc_otel._opener import is_coroutine, is_stream, opened_for
 from lc_otel._reading.starts import is_hidden_step
-from lc_otel._runs import OpenRun, RunTable, is_left_behind, is_lost, sum_up
+from lc_otel._runs import OpenRun, RunTable, is_abandoned, is_left_behind, is_lost, sum_up
 from lc_otel._telling import Teller
 from lc_otel.conventions import genai
 from lc_otel.run import Outcome, OutcomeKind, Run, RunEvent, Streaming, Totals
@@ -204,6 +204,8 @@ class SpanRecorder:
         entry = self.table.open.pop(run_id, None)
         if entry is None:
             return
+        if outcome.kind == "ok" and is_abandoned(entry):
+            outcome = outcome._replace(kind="abandoned")
         self._end_children(entry, outcome.kind)
         parent = entry.parent
         if parent is not None:
