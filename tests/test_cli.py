@@ -92,17 +92,14 @@ def test_the_demo_without_its_extra_says_what_to_install() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_starting_the_command_imports_no_langchain() -> None:
-    """``--help`` answers at once."""
+def test_starting_the_command_imports_no_agent_framework() -> None:
+    """``--help`` answers soon: what a command needs is imported when it runs."""
+    heavy = {"langchain", "langgraph", "grpc", "requests"}
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys, lc_otel.cli; print([m for m in sys.modules if m.startswith('langchain')])",
-        ],
+        [sys.executable, "-c", f"import sys, lc_otel.cli; print({heavy} & sys.modules.keys())"],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert done.stdout == "[]\n"
+    assert done.stdout == "set()\n"
