@@ -1,0 +1,379 @@
+"""Graphs and agents: the right parents, names and outcomes."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+import pytest
+
+pytest.importorskip("langgraph")
+
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.types import Command, Send, interrupt
+
+from tests.fakes import FakeChat, calls_tool
+
+if TYPE_CHECKING:
+    from tests.scenarios.conftest import Oracle
+
+agents = pytest.importorskip("langchain.agents")
+create_agent = getattr(agents, "create_agent", None)
+needs_create_agent = pytest.mark.skipif(
+    create_agent is None, reason="create_agent came with langchain 1.0"
+)
+
+
+class State(TypedDict, total=False):
+    """What the graphs of these tests hold."""
+
+    value: str
+    seen: Annotated[list[str], operator.add]
+
+
+def build(nodes: dict[str, Any], edges: list[tuple[str, str]], **compile_args: Any) -> Any:
+    """A compiled graph of named functions."""
+    graph = StateGraph(State)
+    for name, node in nodes.items():
+        graph.add_node(name, node)
+    for start, end in edges:
+        graph.add_edge(start, end)
+    return graph.compile(**compile_args)
+
+
+async def run(way: str, graph: Any, value: Any, config: Any) -> Any:
+    """Run a graph to its end in one of four ways."""
+    if way == "invoke":
+        return graph.invoke(value, config)
+    if way == "ainvoke":
+        return await graph.ainvoke(value, config)
+    if way == "stream":
+        return list(graph.stream(value, config))
+    return [chunk async for chunk in graph.astream(value, config)]
+
+
+each_way = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+
+
+@each_way
+async def test_nodes_nest_and_tell_where_they_stand(way: str, oracle: Oracle) -> None:
+    """A named root graph is a workflow; its nodes are its children, with node, step, namespace."""
+    model = FakeChat(tracer=oracle.tracer)
+
+    def ask(state: State) -> State:
+        return {"value": str(model.invoke("hi").content)}
+
+    graph = build({"first": ask, "second": ask}, [(START, "first"), ("first", "second")], name="g")
+    await run(way, graph, {"value": "x"}, oracle.config(configurable={"thread_id": "t7"}))
+    root = oracle.span("invoke_workflow g")
+    assert root.attributes["gen_ai.workflow.name"] == "g"
+    assert root.attributes["gen_ai.conversation.id"] == "t7"
+    first, second = oracle.span("first"), oracle.span("second")
+    assert (first.parent_id, second.parent_id) == (root.span_id, root.span_id)
+    assert first.attributes["langgraph.node"] == "first"
+    assert second.attributes["langgraph.step"] == first.attributes["langgraph.step"] + 1
+    assert first.attributes["langgraph.checkpoint_ns"].startswith("first:")
+    assert oracle.parent_name("http") == "chat fake-1"
+    for call in (span for span in oracle.spans if span.name == "chat fake-1"):
+        assert call.attributes["gen_ai.conversation.id"] == "t7"
+
+
+@each_way
+async def test_subgraph_nests_under_its_node(way: str, oracle: Oracle) -> None:
+    """A subgraph hangs under the node it is; its own nodes under it."""
+    inner = build({"leaf": lambda state: {"value": "y"}}, [(START, "leaf")], name="inner")
+    graph = build({"sub": inner, "after": lambda state: state}, [(START, "sub"), ("sub", "after")])
+    await run(way, graph, {"value": "x"}, oracle.config())
+    assert oracle.parent_name("leaf") in {"sub", "inner"}
+
+
+@each_way
+async def test_parallel_branches_and_send_fan_out(way: str, oracle: Oracle) -> None:
+    """Branches of one step and tasks sent by hand are siblings; their spans stay in their own."""
+
+    def worker(state: Any) -> Any:
+        with oracle.tracer.start_as_current_span(f"work {state['value']}"):
+            return {"seen": [state["value"]]}
+
+    def spread(state: State) -> list[Send]:
+        return [Send("worker", {"value": name}) for name in "pqr"]
+
+    graph = StateGraph(State)
+    graph.add_node("plan", lambda state: {"seen": []})
+    graph.add_node("worker", worker)
+    for name in "ab":
+        graph.add_node(name, lambda state, name=name: worker({"value": name}))
+        graph.add_edge(START, name)
+        graph.add_edge(name, "plan")
+    graph.add_conditional_edges("plan", spread, ["worker"])
+    await run(way, graph.compile(name="g"), {"value": "x"}, oracle.config())
+    for name in "ab":
+        assert oracle.parent_name(f"work {name}") == name
+        assert oracle.parent_name(name) == "invoke_workflow g"
+    for name in "pqr":
+        assert oracle.parent_name(f"work {name}") == "worker"
+    assert oracle.parent_name("worker") == "invoke_workflow g"
+
+
+def pausing_graph(oracle: Oracle, where: str) -> Any:
+    """A graph that asks a person, in a node or in a tool that a node calls."""
+
+    @tool
+    def ask_tool(question: str) -> str:
+        """Ask."""
+        return str(interrupt(question))
+
+    def ask(state: State) -> State:
+        if where == "tool":
+            return {"value": ask_tool.invoke({"question": "sure?"})}
+        return {"value": interrupt("sure?")}
+
+    nodes: dict[str, Any] = {"ask": ask, "done": lambda state: {"seen": [state["value"]]}}
+    if where == "subgraph":
+        nodes["ask"] = build({"inner_ask": ask}, [(START, "inner_ask")], name="inner")
+    return build(
+        nodes, [(START, "ask"), ("ask", "done")], checkpointer=InMemorySaver(), name="pausing"
+    )
+
+
+@each_way
+@pytest.mark.parametrize("where", ["node", "tool", "subgraph"])
+async def test_interrupt_is_no_error_and_resume_is_linked(
+    way: str, where: str, oracle: Oracle
+) -> None:
+    """interrupt() is outcome interrupted, no error, no exception event; the resumed run links to it."""
+    if way.startswith("a") and sys.version_info < (3, 11):
+        pytest.skip("interrupt() needs Python 3.11 in async nodes")
+    graph = pausing_graph(oracle, where)
+    config = oracle.config(configurable={"thread_id": "t1"})
+    await run(way, graph, {"value": "x"}, config)
+    paused = oracle.span("invoke_workflow pausing")
+    assert paused.attributes["langchain.run.outcome"] == "interrupted"
+    assert oracle.span("ask").attributes["langchain.run.outcome"] == "interrupted"
+    if where == "tool":
+        name = "execute_tool ask_tool"
+        assert oracle.span(name).attributes["langchain.run.outcome"] == "interrupted"
+    assert not oracle.errors
+    assert not [e for span in oracle.spans for e in span.events if e.name == "exception"]
+    await run(way, graph, Command(resume="yes"), config)
+    assert not oracle.errors
+    resumed = [span for span in oracle.spans if span.name == paused.name][1]
+    assert resumed.links == ((paused.trace_id, paused.span_id),)
+    assert resumed.attributes["langchain.run.outcome"] == "ok"
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+async def test_lifecycle_events_reach_us(way: str, oracle: Oracle) -> None:
+    """LangGraph's on_interrupt and on_resume are events on the graph's span."""
+    callbacks = pytest.importorskip(
+        "langgraph.callbacks", reason="this langgraph sends no lifecycle events"
+    )
+    assert callbacks
+    graph = pausing_graph(oracle, "node")
+    config = oracle.config(configurable={"thread_id": "t1"})
+    await run(way, graph, {"value": "x"}, config)
+    await run(way, graph, Command(resume="yes"), config)
+    paused, resumed = (s for s in oracle.spans if s.name == "invoke_workflow pausing")
+    assert [event.name for event in paused.events] == ["langgraph.interrupt"]
+    assert paused.events[0].attributes["langgraph.interrupts"] == 1
+    assert [event.name for event in resumed.events] == ["langgraph.resume"]
+
+
+@each_way
+async def test_handoff_to_the_parent_graph_is_no_error(way: str, oracle: Oracle) -> None:
+    """Command(graph=PARENT) is outcome handoff: no error, no exception event."""
+
+    def hand_off(state: State) -> Command[Any]:
+        return Command(goto="other", graph=Command.PARENT)
+
+    inner = build({"leaf": hand_off}, [(START, "leaf")], name="inner")
+    graph = StateGraph(State)
+    graph.add_node("sub", inner, destinations=("other",))
+    graph.add_node("other", lambda state: {"seen": ["other"]})
+    graph.add_edge(START, "sub")
+    graph.add_edge("other", END)
+    await run(way, graph.compile(name="g"), {"value": "x"}, oracle.config())
+    assert oracle.span("leaf").attributes["langchain.run.outcome"] == "handoff"
+    assert oracle.span("invoke_workflow g").attributes["langchain.run.outcome"] == "ok"
+    assert not oracle.errors
+    assert not [e for span in oracle.spans for e in span.events if e.name == "exception"]
+
+
+@each_way
+async def test_error_in_a_node_fails_its_ancestors(way: str, oracle: Oracle) -> None:
+    """A node that raises: status and type up to the root, the exception on the node alone."""
+
+    def fail(state: State) -> State:
+        raise ValueError("secret")
+
+    graph = build({"bad": fail}, [(START, "bad")], name="g")
+    with pytest.raises(ValueError, match="secret"):
+        await run(way, graph, {"value": "x"}, oracle.config())
+    assert {span.name for span in oracle.errors} == {"bad", "invoke_workflow g"}
+    told = [s.name for s in oracle.spans if any(e.name == "exception" for e in s.events)]
+    assert told == ["bad"]
+
+
+@pytest.mark.parametrize("way", ["stream", "astream"])
+async def test_early_break_of_a_graph_is_no_error(way: str, oracle: Oracle) -> None:
+    """Leaving a graph's stream after the first step ends all without an error."""
+    nodes = {name: (lambda state: {"value": "y"}) for name in ("one", "two", "three")}
+    graph = build(nodes, [(START, "one"), ("one", "two"), ("two", "three")], name="g")
+    if way == "stream":
+        stream = graph.stream({"value": "x"}, oracle.config())
+        next(stream)
+        stream.close()
+    else:
+        stream = graph.astream({"value": "x"}, oracle.config())
+        await anext(stream)
+        await stream.aclose()
+    assert oracle.span("invoke_workflow g").attributes["langchain.run.outcome"] == "abandoned"
+    assert not oracle.errors
+
+
+def make_agent(oracle: Oracle, name: str | None = "calc") -> Any:
+    """An agent that calls two tools and answers."""
+
+    @tool
+    def add(a: int, b: int) -> int:
+        """Add."""
+        with oracle.tracer.start_as_current_span("sql"):
+            return a + b
+
+    model = FakeChat(
+        tracer=oracle.tracer,
+        script=[
+            calls_tool("add", {"a": 1, "b": 2}, "c1"),
+            calls_tool("add", {"a": 3, "b": 4}, "c2"),
+            "seven",
+        ],
+    )
+    return create_agent(model, [add], name=name)
+
+
+@needs_create_agent
+@each_way
+async def test_agent_with_two_tool_calls(way: str, oracle: Oracle) -> None:
+    """agent > model / tools > tool, with usage on each model span and sums on the agent's."""
+    agent = make_agent(oracle)
+    await run(way, agent, {"messages": [("user", "1+2?")]}, oracle.config())
+    root = oracle.span("invoke_agent calc")
+    assert root.parent_id is None
+    assert root.attributes["gen_ai.agent.name"] == "calc"
+    assert oracle.parent_name("model") == oracle.parent_name("tools") == "invoke_agent calc"
+    assert oracle.parent_name("execute_tool add") == "tools"
+    assert oracle.parent_name("chat fake-1") == "model"
+    assert oracle.parent_name("sql") == "execute_tool add"
+    for call in oracle.llm_calls:
+        assert call.attributes["gen_ai.usage.input_tokens"] == 7
+    for call in oracle.tool_calls:
+        assert call.span.attributes["gen_ai.agent.name"] == "calc"
+    sums = {key: value for key, value in root.attributes.items() if key in SUMS}
+    assert sums == dict(zip(SUMS, (21, 9, 3, 2), strict=True))
+
+
+SUMS = (
+    "langchain.usage.input_tokens",
+    "langchain.usage.output_tokens",
+    "langchain.llm_calls",
+    "langchain.tool_calls",
+)
+
+
+@needs_create_agent
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+async def test_agent_inside_a_tool_of_an_agent(way: str, oracle: Oracle) -> None:
+    """An agent called in another's tool is an agent of its own, with sums of its own."""
+    inner = make_agent(oracle, "inner")
+
+    @tool
+    def delegate(question: str) -> str:
+        """Delegate."""
+        return str(inner.invoke({"messages": [("user", question)]})["messages"][-1].content)
+
+    model = FakeChat(script=[calls_tool("delegate", {"question": "1+2?"}), "done"])
+    outer = create_agent(model, [delegate], name="outer")
+    await run(way, outer, {"messages": [("user", "hi")]}, oracle.config())
+    assert oracle.parent_name("invoke_agent inner") == "execute_tool delegate"
+    inner_span, outer_span = oracle.span("invoke_agent inner"), oracle.span("invoke_agent outer")
+    assert [inner_span.attributes[key] for key in SUMS] == [21, 9, 3, 2]
+    assert [outer_span.attributes[key] for key in SUMS] == [35, 15, 5, 3]
+    assert oracle.tool("delegate").span.attributes["gen_ai.agent.name"] == "outer"
+    inner_tools = [c.span for c in oracle.tool_calls if c.span.attributes["gen_ai.tool.name"] == "add"]
+    assert {span.attributes["gen_ai.agent.name"] for span in inner_tools} == {"inner"}
+
+
+@needs_create_agent
+async def test_agent_as_a_node_of_a_graph(oracle: Oracle) -> None:
+    """An agent that is a node: one agent span, its inner nodes are none."""
+    graph = build({"helper": lambda state: state}, [(START, "helper")], name="g")
+    from langgraph.graph import MessagesState
+
+    outer = StateGraph(MessagesState)
+    outer.add_node("helper", graph)
+    outer.add_node("agent", make_agent(oracle, "calc"))
+    outer.add_edge(START, "agent")
+    await outer.compile(name="g").ainvoke({"messages": [("user", "hi")]}, oracle.config())
+    agents_seen = [s.name for s in oracle.spans if s.name.startswith("invoke_agent")]
+    assert agents_seen == ["invoke_agent calc"]
+
+
+async def test_tool_node_runs_tools_in_threads(oracle: Oracle) -> None:
+    """A ToolNode with several calls: each tool under the node, its spans inside it."""
+    prebuilt = pytest.importorskip("langgraph.prebuilt")
+
+    @tool
+    def look(x: int) -> int:
+        """Look."""
+        with oracle.tracer.start_as_current_span("sql"):
+            return x
+
+    from langchain_core.messages import AIMessage
+    from langgraph.graph import MessagesState
+
+    calls = [{"name": "look", "args": {"x": i}, "id": f"c{i}"} for i in range(4)]
+    graph = StateGraph(MessagesState)
+    graph.add_node("tools", prebuilt.ToolNode([look]))
+    graph.add_edge(START, "tools")
+    app = graph.compile(name="g")
+    app.invoke({"messages": [AIMessage("", tool_calls=calls)]}, oracle.config())
+    await app.ainvoke({"messages": [AIMessage("", tool_calls=calls)]}, oracle.config())
+    assert oracle.parent_name("sql") == "execute_tool look"
+    assert oracle.parent_name("execute_tool look") == "tools"
+    assert len(oracle.tool_calls) == 8
+
+
+async def test_deep_agent_traces_as_a_tree(oracle: Oracle) -> None:
+    """A deep agent and its subagent: one trace, the subagent inside the task tool."""
+    deepagents = pytest.importorskip("deepagents")
+
+    model = FakeChat(
+        script=[
+            calls_tool("task", {"description": "look", "subagent_type": "helper"}),
+            "from the helper",
+            "done",
+        ]
+    )
+    agent = deepagents.create_deep_agent(
+        model=model,
+        name="chief",
+        subagents=[{"name": "helper", "description": "helps", "system_prompt": "help"}],
+    )
+    await agent.ainvoke({"messages": [("user", "hi")]}, oracle.config())
+    assert len(oracle.traces) == 1
+    assert oracle.roots[0].name == "invoke_agent chief"
+    assert oracle.parent_name("invoke_agent helper") == "execute_tool task"
+
+
+async def test_resumed_and_new_runs_of_a_thread_are_linked_only_once(oracle: Oracle) -> None:
+    """A new question on the same thread after the resume carries no link."""
+    graph = pausing_graph(oracle, "node")
+    config = oracle.config(configurable={"thread_id": "t1"})
+    graph.invoke({"value": "x"}, config)
+    graph.invoke(Command(resume="yes"), config)
+    graph.invoke({"value": "again"}, config)
+    links = [s.links for s in oracle.spans if s.name == "invoke_workflow pausing"]
+    assert [len(one) for one in links] == [0, 1, 0]
