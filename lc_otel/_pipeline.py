@@ -200,8 +200,7 @@ class Pipeline:
 
             provider.add_span_processor(TreePrinter())
         if self.settings.traces:
-            exporter = _build_exporter("traces", self.settings.traces, self.settings)
-            self._exporter = CountedExporter(exporter, self.settings.traces.address)
+            self._exporter = build_span_exporter(self.settings.traces, self.settings)
             provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._flushers.append(provider.force_flush)
         self._closers.append(provider.shutdown)
@@ -413,6 +412,11 @@ class _ReasonHeard(logging.Filter):
     def __exit__(self, *raised: object) -> None:
         for logger in self._loggers:
             logger.removeFilter(self)
+
+
+def build_span_exporter(destination: Destination, settings: ExportSettings) -> CountedExporter:
+    """Make the exporter that takes spans to a destination, and counts what arrives."""
+    return CountedExporter(_build_exporter("traces", destination, settings), destination.address)
 
 
 def _build_exporter(signal: Signal, destination: Destination, settings: ExportSettings) -> Any:

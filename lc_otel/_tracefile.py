@@ -16,21 +16,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.json_format import (  # type: ignore[import-untyped]  # ships no stubs
     MessageToDict,
 )
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace.export import (  # noqa: TID251 - this room writes SDK spans
-    SpanExporter,
-    SpanExportResult,
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
 )
 
 from lc_otel._trace import FinishedSpan, SpanEvent
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan  # noqa: TID251 - as above
 
 if sys.platform == "win32":
     import msvcrt
@@ -48,6 +54,9 @@ KEEP = 9
 Request = dict[str, Any]
 """An ExportTraceServiceRequest as OTLP/JSON spells it."""
 
+ResourceT = TypeVar("ResourceT")
+SpanT = TypeVar("SpanT")
+
 Warn = Callable[[str], None]
 """Told of each part of a file that is skipped, in one line that names the place."""
 
@@ -59,6 +68,9 @@ _KINDS = ("internal", "internal", "server", "client", "producer", "consumer")
 
 _STATUSES = ("unset", "ok", "error")
 """By StatusCode number."""
+
+_IS_REMOTE = 0x200
+"""The bit of a span's and a link's flags that says so of its parent and its target."""
 
 _SIGNALS = frozenset({"resourceSpans", "resourceMetrics", "resourceLogs"})
 """What the top of an OTLP/JSON request may hold; only the first is ours to read."""
@@ -151,24 +163,11 @@ def encode_request(spans: Sequence[ReadableSpan]) -> Request:
         ValueError: A name or a status message has no UTF-8 encoding (a lone surrogate).
     """
     request: Request = MessageToDict(encode_spans(spans), use_integers_for_enums=True)
-    _change_ids(request, lambda base64_id: base64.b64decode(base64_id).hex())
-    return request
-
-
-def to_protobuf_json(request: Request) -> None:
-    """Change OTLP/JSON in place into what protobuf's own JSON parser reads: ids in base64.
-
-    Raises:
-        ValueError: An id is no hex.
-    """
-    _change_ids(request, lambda hex_id: base64.b64encode(bytes.fromhex(hex_id)).decode())
-
-
-def _change_ids(request: Request, change: Callable[[str], str]) -> None:
     for _, _, span in _walk(request):
         for holder in (span, *span.get("links", ())):
             for name in _ID_DIGITS.keys() & holder.keys():
-                holder[name] = change(holder[name])
+                holder[name] = base64.b64decode(holder[name]).hex()
+    return request
 
 
 @contextmanager
@@ -248,27 +247,38 @@ def read_spans(path: Path, warn: Warn) -> Iterator[FinishedSpan]:
 
 def decode_line(path: Path, line: RequestLine, warn: Warn) -> Iterator[FinishedSpan]:
     """Decode the spans of a line of a file; a malformed one is skipped with a warning."""
-    return _decode_request(line.request, lambda what: warn(f"{path}:{line.number}: {what}"))
+    return _decode_each(path, line, warn, _decode_resource, _decode_span)
 
 
-def _decode_request(request: Request, warn: Warn) -> Iterator[FinishedSpan]:
+def restore_line(path: Path, line: RequestLine, warn: Warn) -> Iterator[ReadableSpan]:
+    """Make the spans of a line into what an exporter takes, and encodes as they were."""
+    return _decode_each(path, line, warn, _restore_resource, _restore_span)
+
+
+def _decode_each(
+    path: Path,
+    line: RequestLine,
+    warn: Warn,
+    decode_resource: Callable[[Mapping[str, Any]], ResourceT],
+    decode_span: Callable[[Mapping[str, Any], ResourceT, Mapping[str, Any]], SpanT],
+) -> Iterator[SpanT]:
+    where = f"{path}:{line.number}"
     try:
-        found = list(_walk(request))
+        found = list(_walk(line.request))
     except _MALFORMED:
-        warn("skipped a line whose resourceSpans have another shape than OTLP/JSON")
+        warn(f"{where}: skipped a line whose resourceSpans have another shape than OTLP/JSON")
         return
-    resources: dict[int, Mapping[str, Any]] = {}
+    resources: dict[int, ResourceT] = {}
     for resource_spans, scope_spans, span in found:
         try:
             resource = resources.get(id(resource_spans))
             if resource is None:
-                described = resource_spans.get("resource") or {}
-                resource = resources[id(resource_spans)] = _attributes(described)
-            finished = _decode_span(span, resource, scope_spans.get("scope") or {})
+                resource = resources[id(resource_spans)] = decode_resource(resource_spans)
+            decoded = decode_span(span, resource, scope_spans)
         except _MALFORMED as error:  # noqa: PERF203 - a broken span costs only itself
-            warn(f"skipped a span: {error}")
+            warn(f"{where}: skipped a span: {error}")
         else:
-            yield finished
+            yield decoded
 
 
 def _walk(request: Request) -> Iterator[tuple[Any, Any, Any]]:
@@ -279,8 +289,12 @@ def _walk(request: Request) -> Iterator[tuple[Any, Any, Any]]:
                 yield resource_spans, scope_spans, span
 
 
+def _decode_resource(resource_spans: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _attributes(resource_spans.get("resource") or {})
+
+
 def _decode_span(
-    span: Mapping[str, Any], resource: Mapping[str, Any], scope: Mapping[str, Any]
+    span: Mapping[str, Any], resource: Mapping[str, Any], scope_spans: Mapping[str, Any]
 ) -> FinishedSpan:
     status = span.get("status") or {}
     return FinishedSpan(
@@ -302,7 +316,68 @@ def _decode_span(
         ],
         links=[(_id(link, "traceId"), _id(link, "spanId")) for link in span.get("links") or ()],
         resource=resource,
-        scope=str(scope.get("name", "")),
+        scope=str((scope_spans.get("scope") or {}).get("name", "")),
+    )
+
+
+class _RestoredSpan(ReadableSpan):
+    """A span from a file, which knows what the span it was had dropped."""
+
+    _dropped: Mapping[str, int]
+
+    @property
+    def dropped_attributes(self) -> int:
+        return self._dropped["Attributes"]
+
+    @property
+    def dropped_events(self) -> int:
+        return self._dropped["Events"]
+
+    @property
+    def dropped_links(self) -> int:
+        return self._dropped["Links"]
+
+
+def _restore_resource(resource_spans: Mapping[str, Any]) -> Resource:
+    return Resource(_decode_resource(resource_spans), resource_spans.get("schemaUrl"))
+
+
+def _restore_span(
+    span: Mapping[str, Any], resource: Resource, scope_spans: Mapping[str, Any]
+) -> ReadableSpan:
+    known = _decode_span(span, {}, scope_spans)
+    scope = scope_spans.get("scope") or {}
+    parent = {"traceId": known.trace_id, "spanId": known.parent_id, "flags": span.get("flags", 0)}
+    restored = _RestoredSpan(
+        name=known.name,
+        context=_restore_context({**span, "flags": 0}),
+        parent=_restore_context(parent) if known.parent_id else None,
+        resource=resource,
+        attributes=known.attributes,
+        events=[Event(event.name, event.attributes, event.time_ns) for event in known.events],
+        links=[Link(_restore_context(li), _attributes(li)) for li in span.get("links") or ()],
+        kind=SpanKind[known.kind.upper()],
+        status=Status(StatusCode[known.status.upper()], known.status_message or None),
+        start_time=known.start_ns,
+        end_time=known.end_ns,
+        instrumentation_scope=InstrumentationScope(
+            known.scope, scope.get("version"), scope_spans.get("schemaUrl"), _attributes(scope)
+        ),
+    )
+    restored._dropped = {  # noqa: SLF001 - our own class
+        what: int(span.get(f"dropped{what}Count", 0)) for what in ("Attributes", "Events", "Links")
+    }
+    return restored
+
+
+def _restore_context(holder: Mapping[str, Any]) -> SpanContext:
+    state = holder.get("traceState")
+    return SpanContext(
+        int(_id(holder, "traceId"), 16),
+        int(_id(holder, "spanId"), 16),
+        is_remote=bool(int(holder.get("flags", 0)) & _IS_REMOTE),
+        trace_flags=TraceFlags(TraceFlags.SAMPLED),
+        trace_state=TraceState.from_header([state]) if state else None,
     )
 
 

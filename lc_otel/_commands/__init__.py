@@ -42,4 +42,9 @@ COMMANDS: Mapping[str, Command] = {
         "Show the traces of trace files: as trees here, or on a page for the browser.",
         "lc-otel view traces.jsonl --errors --html traces.html",
     ),
+    "send": Command(
+        "lc_otel._commands.send",
+        "Send the spans of trace files to a backend, going on where it stopped before.",
+        "lc-otel send traces.jsonl --endpoint http://localhost:4317",
+    ),
 }

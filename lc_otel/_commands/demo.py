@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
-import logging
 import os
 import uuid
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import format_trace_id
 
 from lc_otel._commands import CommandError
+from lc_otel._commands._backend import add_backend_arguments, quiet
 from lc_otel._pipeline import Pipeline, configure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import argparse
 
 _EXPORT_TIMEOUT = 5.0  # seconds for one export; a backend at hand answers in milliseconds
 _SHUTDOWN_TIMEOUT = 8.0  # seconds for all of it
@@ -24,16 +22,7 @@ _MISSING = "it runs an agent of LangChain 1.x, which is not there: pip install '
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say where the trace is to go."""
-    parser.add_argument("--endpoint", help="OTLP address, such as http://localhost:4317")
-    parser.add_argument("--protocol", help="grpc or http/protobuf; by default told by the endpoint")
-    parser.add_argument(
-        "--header",
-        action="append",
-        type=_read_header,
-        default=[],
-        metavar="NAME=VALUE",
-        help="sent with the trace, such as an API key; may be repeated",
-    )
+    add_backend_arguments(parser)
     parser.add_argument(
         "--jaeger",
         default="http://localhost:16686",
@@ -49,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError:
         raise CommandError(_MISSING) from None
 
-    with _quiet("opentelemetry", "lc_otel"):
+    with quiet("opentelemetry", "lc_otel"):
         pipeline = configure(
             endpoint=arguments.endpoint,
             protocol=arguments.protocol,
@@ -94,30 +83,3 @@ def _print_answer(agent: Any, question: str, pipeline: Pipeline) -> str:
             if message.usage_metadata and not message.tool_calls:
                 print()  # the last piece of the answer: the tree comes next
     return trace_id
-
-
-@contextmanager
-def _quiet(*names: str) -> Iterator[None]:
-    """Keep loggers off the terminal: the demo says in one line what they would say in ten.
-
-    Their levels stay as they are, since the pipeline hears from them why an export failed.
-    """
-    loggers = [logging.getLogger(name) for name in names]
-    before = [logger.propagate for logger in loggers]
-    handler = logging.NullHandler()
-    for logger in loggers:
-        logger.addHandler(handler)
-        logger.propagate = False
-    try:
-        yield
-    finally:
-        for logger, propagate in zip(loggers, before, strict=True):
-            logger.removeHandler(handler)
-            logger.propagate = propagate
-
-
-def _read_header(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError("expected NAME=VALUE")
-    return name.strip(), value.strip()

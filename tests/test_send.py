@@ -1,0 +1,244 @@
+"""``lc-otel send``: what is in the file arrives, once, over either protocol, also in two goes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from lc_otel._trace import FinishedSpan
+from lc_otel._tracefile import TraceFileExporter, read_spans
+from lc_otel.cli import main
+from tests.agent_trace import Node, build, weather_agent
+from tests.receiver import RECEIVERS, Address, Fault, dead_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BIG = "x" * 300_000
+
+
+@pytest.fixture(params=RECEIVERS)
+def backend(request: pytest.FixtureRequest) -> Iterator[Address]:
+    """A receiver of each protocol."""
+    with RECEIVERS[request.param]() as address:
+        yield address
+
+
+@pytest.fixture
+def trace_file(tmp_path: Path) -> Path:
+    """Twelve lines: an agent's spans one by one, and a span of 300 kB."""
+    path = tmp_path / "traces.jsonl"
+    exporter = TraceFileExporter(path)
+    for span in build(weather_agent(), Node("big", 0, 1, {"pad": BIG})):
+        exporter.export([span])
+    return path
+
+
+def send(path: Path, backend: Address, *more: str) -> int:
+    """Run the command against a receiver."""
+    where = ["--endpoint", backend.endpoint, "--protocol", backend.protocol]
+    return main(["send", str(path), *where, *more])
+
+
+def comparable(span: FinishedSpan) -> Any:
+    """A span without the difference between lists and tuples."""
+    plain = {name: getattr(span, name) for name in FinishedSpan.__slots__}
+    plain["events"] = [(event.name, event.time_ns, event.attributes) for event in span.events]
+    return json.loads(json.dumps(plain))
+
+
+def test_everything_arrives_as_it_was(
+    trace_file: Path, backend: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ids, times, attributes, events, resource and scope of every span reach the backend."""
+    assert send(trace_file, backend, "--header", "api-key=secret") == 0
+    arrived = [comparable(span) for span in backend.receiver.spans]
+    written = [comparable(span) for span in read_spans(trace_file, pytest.fail)]
+    assert arrived == written
+    assert all(request.headers["api-key"] == "secret" for request in backend.receiver.requests)
+    out, err = capsys.readouterr()
+    assert out == f"sent 12 spans of {trace_file} to {backend.endpoint}\n"
+    assert err == ""
+
+
+def test_small_lines_share_a_request(trace_file: Path, backend: Address) -> None:
+    """Lines travel together as long as they fit into one request."""
+    send(trace_file, backend)
+    assert len(backend.receiver.requests) == 1
+
+
+def test_a_line_too_long_for_a_request_is_cut(tmp_path: Path, backend: Address) -> None:
+    """A line of 6 MB arrives in requests that a receiver takes by default."""
+    nodes = [Node(f"n{i}", 0, 1, {"pad": BIG}) for i in range(20)]
+    TraceFileExporter(tmp_path / "t.jsonl").export(build(*nodes))
+    assert send(tmp_path / "t.jsonl", backend) == 0
+    assert [span.name for span in backend.receiver.spans] == [node.name for node in nodes]
+    assert max(len(request.body) for request in backend.receiver.requests) < 2_000_000
+
+
+def test_only_what_is_new_is_sent(
+    trace_file: Path, backend: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second time only lines that came later are sent, unless a restart is asked for."""
+    send(trace_file, backend)
+    capsys.readouterr()
+    assert send(trace_file, backend) == 0
+    assert capsys.readouterr().out.startswith("sent 0 spans ")
+    TraceFileExporter(trace_file).export(build(Node("later", 0, 1), seed=9))
+    send(trace_file, backend)
+    assert backend.receiver.spans[-1].name == "later"
+    assert len(backend.receiver.spans) == 13
+    send(trace_file, backend, "--restart")
+    assert len(backend.receiver.spans) == 26
+
+
+@pytest.mark.logs_warnings
+def test_it_goes_on_where_it_stopped(
+    tmp_path: Path, backend: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Refused half-way, it says so; the next call sends the rest, nothing is missing or twice."""
+    path = tmp_path / "t.jsonl"
+    exporter = TraceFileExporter(path)
+    for span in build(*[Node(f"n{i}", 0, 1, {"pad": BIG}) for i in range(12)]):
+        exporter.export([span])
+    accept_two = backend.receiver.take
+
+    def refuse_the_third(received: Any) -> Any:
+        if len(backend.receiver.requests) == 2:
+            backend.receiver.fault = Fault(grpc=grpc.StatusCode.INVALID_ARGUMENT, http=400)
+        return accept_two(received)
+
+    backend.receiver.take = refuse_the_third  # type: ignore[method-assign]
+    assert send(path, backend) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(f"lc-otel send: {backend.endpoint} did not take the spans: ")
+    assert err.endswith(f"; 6 spans of {path} were sent, the same command goes on from there\n")
+    assert err.count("\n") == 1
+    backend.receiver.take = accept_two  # type: ignore[method-assign]
+    backend.receiver.fault = None
+    assert send(path, backend) == 0
+    assert capsys.readouterr().out.endswith("(the rest was sent before)\n")
+    assert [span.name for span in backend.receiver.spans] == [f"n{i}" for i in range(12)]
+
+
+def test_another_backend_gets_everything(trace_file: Path, backend: Address) -> None:
+    """Progress is remembered for each backend by itself."""
+    send(trace_file, backend)
+    with RECEIVERS["grpc"]() as other:
+        send(trace_file, other)
+        assert len(other.receiver.spans) == 12
+    send(trace_file, backend)
+    assert len(backend.receiver.spans) == 12
+
+
+def test_a_file_begun_anew_is_sent_from_its_start(trace_file: Path, backend: Address) -> None:
+    """When the file of that name is another one, what was remembered does not count."""
+    send(trace_file, backend)
+    first = trace_file.read_bytes()
+    trace_file.unlink()
+    TraceFileExporter(trace_file).export(build(Node("new", 0, 1), seed=5))
+    send(trace_file, backend)
+    assert backend.receiver.spans[-1].name == "new"
+    with trace_file.open("ab") as file:
+        file.write(first)
+    send(trace_file, backend)
+    assert len(backend.receiver.spans) == 25
+
+
+def test_what_is_still_being_written_is_sent_later(
+    trace_file: Path, backend: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half a last line is left for the next time."""
+    whole = trace_file.read_bytes()
+    trace_file.write_bytes(whole[:-100])
+    send(trace_file, backend)
+    assert "its end is missing" in capsys.readouterr().err
+    trace_file.write_bytes(whole)
+    send(trace_file, backend)
+    assert [span.name for span in backend.receiver.spans][-1] == "big"
+    assert len(backend.receiver.spans) == 12
+
+
+def test_broken_lines_are_named_and_passed_over(
+    trace_file: Path, backend: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A broken line costs a warning with its true number, also when resumed."""
+    send(trace_file, backend)
+    with trace_file.open("a") as file:
+        file.write("{broken\n")
+    TraceFileExporter(trace_file).export(build(Node("later", 0, 1), seed=9))
+    assert send(trace_file, backend) == 0
+    assert capsys.readouterr().err == f"{trace_file}:13: skipped a line that is no JSON\n"
+    assert backend.receiver.spans[-1].name == "later"
+
+
+@pytest.mark.logs_warnings
+def test_nobody_there_is_one_line(
+    trace_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead endpoint: exit code 1, one line that names it and why."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
+    endpoint = dead_endpoint()
+    assert (
+        main(["send", str(trace_file), "--endpoint", endpoint, "--protocol", "http/protobuf"]) == 1
+    )
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith(f"lc-otel send: {endpoint} did not take the spans: ")
+    assert "refused" in err
+    assert "0 spans of" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (["{path}.missing"], 1, "{path}.missing: No such file or directory"),
+        (["{path}", "--endpoint", "ftp://x"], 2, "endpoint is 'ftp://x'"),
+        (["{path}", "--protocol", "smoke"], 2, "protocol is 'smoke'"),
+    ],
+)
+def test_bad_input_is_one_line(
+    trace_file: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    expected: str,
+) -> None:
+    """A missing file, a wrong endpoint or protocol: one line that says which."""
+    assert main(["send", *(part.format(path=trace_file) for part in arguments)]) == code
+    err = capsys.readouterr().err
+    assert err.startswith(f"lc-otel send: {expected.format(path=trace_file)}")
+    assert err.count("\n") == 1
+
+
+def test_a_damaged_memory_means_the_start(trace_file: Path, backend: Address) -> None:
+    """What is beside the file and cannot be read is passed over."""
+    for nonsense in ("", "[]", json.dumps({backend.endpoint: 7}), "{"):
+        trace_file.with_name(".traces.jsonl.sent").write_text(nonsense)
+        assert send(trace_file, backend) == 0
+    assert len(backend.receiver.spans) == 48
+
+
+def test_a_terminal_sees_a_bar(
+    trace_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal a bar shows the share of the file and the number of spans sent."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with RECEIVERS["grpc"]() as backend:
+        send(trace_file, backend)
+    err = capsys.readouterr().err
+    assert f"traces.jsonl [{'#' * 24}] 100% 12 spans" in err
+    assert err.endswith("\r\x1b[K")
+
+
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--help`` shows how the command is used."""
+    with pytest.raises(SystemExit):
+        main(["send", "--help"])
+    assert "example: lc-otel send traces.jsonl --endpoint" in capsys.readouterr().out
