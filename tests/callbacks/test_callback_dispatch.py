@@ -41,6 +41,14 @@ async def astart(*handlers: Any) -> Any:
     return await AsyncCallbackManager(handlers=list(handlers)).on_chain_start({}, {})
 
 
+async def tell(asynchronous: bool, *handlers: Any) -> None:
+    """Start a chain with these handlers, in the one manager or the other."""
+    if asynchronous:
+        await astart(*handlers)
+    else:
+        start(*handlers)
+
+
 LINE_UPS = {
     "sync": {},
     "inline": {"run_inline": True},
@@ -56,10 +64,7 @@ async def test_what_a_handler_raises_is_one_warning(
 ) -> None:
     """A failing handler is named with its event and error; the next handler has the event."""
     bad, good = listener(**LINE_UPS[kind], raises=ValueError("no")), listener(**LINE_UPS[kind])
-    if asynchronous:
-        await astart(bad, good)
-    else:
-        start(bad, good)
+    await tell(asynchronous, bad, good)
     [record] = caplog.records
     assert record.levelno == logging.WARNING
     assert record.name.startswith("lc_otel.callbacks")
@@ -81,10 +86,7 @@ async def test_a_base_exception_propagates_after_all_were_told(
     good = [listener(**options) for options in LINE_UPS.values()]
     handlers = [bad, *good] if first else [*good, bad]
     with pytest.raises(StopError):
-        if asynchronous:
-            await astart(*handlers)
-        else:
-            start(*handlers)
+        await tell(asynchronous, *handlers)
     assert [events(one) for one in good] == [["on_chain_start"]] * 3
 
 
@@ -96,10 +98,7 @@ async def test_a_cancelled_handler_cancels_the_caller_after_all_were_told(
     bad = listener(AsyncCallbackHandler, raises=asyncio.CancelledError())
     good = listener(AsyncCallbackHandler)
     with pytest.raises(asyncio.CancelledError):
-        if asynchronous:
-            await astart(bad, good)
-        else:
-            start(bad, good)
+        await tell(asynchronous, bad, good)
     assert events(good) == ["on_chain_start"]
 
 
@@ -120,10 +119,7 @@ async def test_raise_error_raises_after_all_were_told(asynchronous: bool) -> Non
     """`raise_error` lets an error through, and no other handler misses the event."""
     bad, good = listener(raises=ValueError("no"), raise_error=True), listener()
     with pytest.raises(ValueError, match="no"):
-        if asynchronous:
-            await astart(bad, good)
-        else:
-            start(bad, good)
+        await tell(asynchronous, bad, good)
     assert events(good) == ["on_chain_start"]
 
 
@@ -135,10 +131,7 @@ async def test_what_is_no_handler_is_one_warning(
 ) -> None:
     """None, or an object without the methods, is named by its class and passed over."""
     good = listener()
-    if asynchronous:
-        await astart(bad, good)
-    else:
-        start(bad, good)
+    await tell(asynchronous, bad, good)
     [record] = caplog.records
     assert f"Error in {type(bad).__name__}.on_chain_start callback" in record.getMessage()
     assert "AttributeError" in record.getMessage()
@@ -157,10 +150,7 @@ async def test_an_error_whose_repr_fails_is_still_contained(
             raise RuntimeError("no repr")
 
     good = listener()
-    if asynchronous:
-        await astart(listener(raises=Broken()), good)
-    else:
-        start(listener(raises=Broken()), good)
+    await tell(asynchronous, listener(raises=Broken()), good)
     assert events(good) == ["on_chain_start"]
     assert "Broken object" in caplog.text
 

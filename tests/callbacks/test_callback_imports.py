@@ -1,0 +1,96 @@
+"""The callback system stands alone, and importing a handler costs no manager."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+
+def run(program: str) -> str:
+    """Run a program in a fresh interpreter where any warning is an error; return its output."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+ALONE = """
+    import sys
+    sys.modules["langchain_core"] = None  # any import of it is an ImportError
+"""
+
+
+def test_everything_works_without_langchain() -> None:
+    """Managers, groups, hooks, usage and custom events import nothing of LangChain."""
+    output = run(
+        ALONE
+        + """
+    import asyncio
+    from lc_otel.callbacks import *
+
+    class Printing(BaseCallbackHandler):
+        def on_llm_start(self, serialized, prompts, **kwargs):
+            print(prompts)
+        def on_custom_event(self, name, data, **kwargs):
+            print(name, data)
+
+    manager = CallbackManager.configure([Printing()])
+    with trace_as_chain_group("group", manager) as group, get_usage_metadata_callback() as usage:
+        [run] = group.on_chat_model_start({}, [[{"role": "user", "content": "hello"}]])
+        dispatch_custom_event("name", 1, config={"callbacks": group})
+        [run] = CallbackManager.configure().on_llm_start({}, ["p"])
+        message = {"usage_metadata": {"input_tokens": 1}, "response_metadata": {"model_name": "m"}}
+        run.on_llm_end({"generations": [[{"message": message}]]})
+        print(usage)
+
+    async def main():
+        async with atrace_as_chain_group("group", AsyncCallbackManager([Printing()])) as group:
+            await group.on_llm_start({}, ["alone"])
+
+    asyncio.run(main())
+    print([name for name in sys.modules if name.startswith(("langchain", "langsmith"))])
+    """
+    )
+    assert output.splitlines() == [
+        "['Human: hello']",
+        "name 1",
+        "{'m': {'input_tokens': 1}}",
+        "['langchain_core']",
+    ]
+
+
+def test_a_langchain_that_is_being_imported_means_standing_alone() -> None:
+    """A partly imported langchain_core gives an ImportError; ours is then complete by itself."""
+    output = run(
+        """
+    import sys, types
+    for name in ("langchain_core", "langchain_core.callbacks", "langchain_core.callbacks.base"):
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__path__ = []
+    from lc_otel.callbacks import BaseCallbackHandler, CallbackManager
+    run = CallbackManager([BaseCallbackHandler()]).on_chain_start({}, {})
+    run.on_chain_end({})
+    print({kind.__module__.split(".")[0] for kind in CallbackManager.__mro__})
+    """
+    )
+    assert output.strip() in ("{'lc_otel', 'builtins'}", "{'builtins', 'lc_otel'}")
+
+
+def test_a_handler_alone_does_not_cost_what_managers_cost() -> None:
+    """Importing the base module loads no manager, no runnable and no LangSmith client."""
+    output = run(
+        """
+    import sys
+    import lc_otel.callbacks.base
+    heavy = ("lc_otel.callbacks.manager", "lc_otel.callbacks._managers", "langsmith",
+             "langchain_core.callbacks.manager", "langchain_core.runnables")
+    print([name for name in heavy if name in sys.modules])
+    """
+    )
+    assert output.strip() == "[]"
