@@ -59,7 +59,10 @@ BASE_URLS = (
     "endpoint",
 )
 
-_CREATE_AGENT = "langchain_create_agent"
+AGENTS = frozenset(
+    # the ls_integration marks under which langchain and deepagents run an agent's graph
+    {"langchain_create_agent", "deepagents"}
+)
 _TYPE_NAMES = frozenset({"LangGraph", "StateGraph", "CompiledStateGraph", "Pregel"})
 _TYPE_PREFIX = "Runnable"
 
@@ -285,15 +288,17 @@ def _split_address(url: str) -> tuple[str | None, int | None]:
 def _is_agent(name: str, metadata: Mapping[Any, Any], parent: Run | None) -> bool:
     if name == "AgentExecutor":
         return True
-    if metadata.get("ls_integration") != _CREATE_AGENT:
+    mark = metadata.get("ls_integration")
+    if mark not in AGENTS:
         return False
     # The mark is inherited by everything inside the agent, so the agent's own run is the first to
     # carry it: its parent has none, or another agent's, or is a tool (an agent calling an agent).
     if parent is None or parent.type != "chain":
         return True
-    return parent.metadata.get("ls_integration") != _CREATE_AGENT or parent.metadata.get(
-        "lc_agent_name"
-    ) != metadata.get("lc_agent_name")
+    above = parent.metadata
+    return above.get("ls_integration") != mark or (
+        above.get("lc_agent_name") != metadata.get("lc_agent_name")
+    )
 
 
 def _is_type_name(name: str) -> bool:
