@@ -48,12 +48,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
-class Message(dict[str, str]):
-    """A message of the user's own."""
-
-
 class Handler(BaseCallbackHandler):
-    """Overrides with narrower types and fewer arguments."""
+    """Overrides in full, and with the rest as keywords."""
 
     raise_error = True
     run_inline = True
@@ -66,7 +62,7 @@ class Handler(BaseCallbackHandler):
     def on_chat_model_start(
         self,
         serialized: dict[str, Any],
-        messages: list[list[Message]],
+        messages: list[list[Any]],
         *,
         run_id: UUID,
         parent_run_id: UUID | None = None,
@@ -74,10 +70,10 @@ class Handler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Take messages of the user's own."""
+        """Take messages of any kind."""
 
-    def on_llm_end(self, response: dict[str, Any], **kwargs: Any) -> None:
-        """Take a response of the user's own."""
+    def on_llm_end(self, response: Any, **kwargs: Any) -> None:
+        """Take a response of any kind."""
 
     def on_chain_start(
         self, serialized: dict[str, Any], inputs: dict[str, Any], **kwargs: Any
