@@ -27,7 +27,9 @@ from lc_otel.config import (
 )
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from opentelemetry.sdk.trace import ReadableSpan
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+_FILE_DELAY_MS = 1_000  # what a killed program loses of its file at most
 _DEFAULT_TIMEOUT = 10.0  # seconds, the OTLP exporters' own default for one export
 
 # module and class of each exporter, imported when chosen: gRPC alone costs a tenth of a second
@@ -70,6 +73,7 @@ class Pipeline:
         self._closers: list[Callable[[], Any]] = []
         self._flushers: list[Callable[[], Any]] = []
         self._exporter: CountedExporter | None = None
+        self._file: SpanExporter | None = None
         self._failed_before = 0
         self._delivered: bool | None = None
         self._runner = Runner("lc-otel-pipeline")
@@ -99,8 +103,8 @@ class Pipeline:
         """Send what has ended so far, and wait for it at most ``timeout`` seconds.
 
         Returns:
-            Whether every span since the last flush was accepted by the backend. With a provider
-            that is not ours, what that provider says.
+            Whether every span since the last flush was accepted by the backend, and the last ones
+            written to the file. With a provider that is not ours, what that provider says.
         """
         answers: list[bool] = []
         done = self._runner.run(lambda: answers.extend(map(_attempt, self._flushers)), timeout)
@@ -118,7 +122,8 @@ class Pipeline:
             timeout: Seconds after which what is still on its way is given up.
 
         Returns:
-            Whether every span of this pipeline was accepted by the backend.
+            Whether every span of this pipeline was accepted by the backend, and the last ones
+            written to the file.
         """
         with self._lock:
             if self._delivered is not None:
@@ -130,7 +135,8 @@ class Pipeline:
                 self._exporter.closing = True
             # spans first: where time runs out, metrics are the lesser loss
             done = self._runner.run(lambda: [_attempt(close) for close in self._closers], timeout)
-            self._delivered = done and not self.failed
+            written = self._file is None or self._file.force_flush()
+            self._delivered = done and written and not self.failed
             if not done:
                 _logger.warning(
                     "Gave up after %g s: spans may not have reached %s%s.",
@@ -203,6 +209,11 @@ class Pipeline:
             self._exporter = build_span_exporter(self.settings.traces, self.settings)
             provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._flushers.append(provider.force_flush)
+        if self.settings.file:
+            self._file = _build_file_exporter(self.settings.file)
+            processor = BatchSpanProcessor(self._file, schedule_delay_millis=_FILE_DELAY_MS)
+            provider.add_span_processor(processor)
+            self._flushers.append(self._file.force_flush)
         self._closers.append(provider.shutdown)
         return provider
 
@@ -244,6 +255,7 @@ def configure(
     config: Config | None = None,
     *,
     console: bool = False,
+    file: str | os.PathLike[str] | None = None,
     service_version: str | None = None,
     timeout: float | None = None,
     compression: str | None = None,
@@ -275,6 +287,10 @@ def configure(
         config: What the handler records.
         console: Print each finished trace as a tree to ``sys.stdout``. With no endpoint given here
             or in the environment, nothing is sent.
+        file: Append finished spans to this trace file, as OTLP/JSON lines that ``lc-otel view``
+            shows and ``lc-otel send`` ships. At 100 MiB it is set aside under the time's name, and
+            the newest 9 of those are kept. Several processes may share it. With no endpoint given
+            here or in the environment, nothing is sent.
         service_version: ``service.version`` of the resource.
         timeout: Seconds one export may take, retries included.
         compression: ``"gzip"`` or ``"none"``.
@@ -295,6 +311,7 @@ def configure(
         headers=headers,
         config=config,
         console=console,
+        file=file,
         service_version=service_version,
         timeout=timeout,
         compression=compression,
@@ -412,6 +429,17 @@ class _ReasonHeard(logging.Filter):
     def __exit__(self, *raised: object) -> None:
         for logger in self._loggers:
             logger.removeFilter(self)
+
+
+def _build_file_exporter(path: Path) -> SpanExporter:
+    from lc_otel._tracefile import TraceFileExporter  # noqa: PLC0415  # only where asked for
+
+    try:
+        return TraceFileExporter(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"file is '{path}', it cannot be written: {error.strerror}."
+        ) from None
 
 
 def build_span_exporter(destination: Destination, settings: ExportSettings) -> CountedExporter:

@@ -126,8 +126,8 @@ class TraceFileExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's name
-        """Return True: nothing is held back."""
-        return True
+        """Whether the last line was written; nothing is held back."""
+        return not self._failing
 
     def shutdown(self) -> None:
         """Do nothing: no file stays open between two exports."""

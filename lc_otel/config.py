@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping  # noqa: TC003 - pydantic reads the annotations
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -165,6 +166,8 @@ class ExportSettings:
     metrics: Destination | None
     logs: Destination | None
     console: bool
+    file: Path | None
+    """The trace file to write; absolute."""
     disabled: bool
     """OTEL_SDK_DISABLED is true: nothing is recorded."""
     headers: Mapping[str, str] | None
@@ -186,6 +189,7 @@ def read_export_settings(
     service_name: str | None = None,
     service_version: str | None = None,
     console: bool = False,
+    file: str | os.PathLike[str] | None = None,
     set_global: bool = True,
     config: Config | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -216,13 +220,15 @@ def read_export_settings(
 
     shown = console or (endpoint is None and "console" in _read_exporters("traces", environ))
     traces = destination("traces")
-    if shown and not (endpoint or _names_a_backend(environ)):
-        traces = None  # a console alone needs no backend, and must not complain about its absence
+    if (shown or file) and not (endpoint or _names_a_backend(environ)):
+        # a console or a file alone needs no backend, and must not complain about its absence
+        traces = None
     settings = ExportSettings(
         traces=traces,
         metrics=destination("metrics") if traces else None,
         logs=destination("logs") if traces and config.content_in_events else None,
         console=shown,
+        file=None if file is None else Path(file).absolute(),
         disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
         headers=headers,
         timeout=timeout,

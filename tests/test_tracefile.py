@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from lc_otel._pipeline import Pipeline, configure
 from lc_otel._tracefile import (
     TraceFileExporter,
     encode_request,
@@ -36,7 +39,9 @@ from lc_otel._tracefile import (
     read_spans,
     restore_line,
 )
+from lc_otel.config import ConfigurationError
 from tests import agent_trace
+from tests.receiver import grpc_receiver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -356,3 +361,57 @@ def test_reading_from_an_offset_goes_on_where_it_stopped(tmp_path: Path) -> None
     assert lines[-1].end == path.stat().st_size
     again = list(read_requests(path, pytest.fail, start=lines[1].start, number=2))
     assert again == lines[1:]
+
+
+def make_spans(pipeline: Pipeline, count: int = 3) -> None:
+    """End so many spans."""
+    tracer = pipeline.tracer_provider.get_tracer("test")
+    for number in range(count):
+        tracer.start_span(f"n{number}").end()
+
+
+def test_configure_writes_a_file_and_needs_no_backend(tmp_path: Path) -> None:
+    """With ``file=`` alone, spans go there, nothing is sent, and flush tells the truth."""
+    with configure(file=tmp_path / "t.jsonl", set_global=False, service_name="s") as pipeline:
+        make_spans(pipeline)
+        assert pipeline.address is None
+        assert pipeline.flush() is True
+        spans, _ = read(tmp_path / "t.jsonl")
+        assert [span.name for span in spans] == ["n0", "n1", "n2"]
+        assert spans[0].resource["service.name"] == "s"
+        make_spans(pipeline)
+    assert len(read(tmp_path / "t.jsonl")[0]) == 6
+
+
+def test_configure_writes_a_file_and_sends(tmp_path: Path) -> None:
+    """With an endpoint besides, spans go to both."""
+    with grpc_receiver() as backend:
+        path = tmp_path / "t.jsonl"
+        with configure(backend.endpoint, file=str(path), set_global=False) as pipeline:
+            make_spans(pipeline)
+        written = [span.span_id for span in read(path)[0]]
+        assert [span.span_id for span in backend.receiver.spans] == written
+
+
+def test_a_program_that_just_ends_leaves_a_whole_file(tmp_path: Path) -> None:
+    """Nothing is lost when a program ends without a word."""
+    program = (
+        "from lc_otel import configure; from opentelemetry import trace;"
+        "configure(file='t.jsonl'); tracer = trace.get_tracer('t');"
+        "[tracer.start_span('n').end() for _ in range(100)]"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, env=environ)
+    assert len(read(tmp_path / "t.jsonl")[0]) == 100
+
+
+@pytest.mark.logs_warnings
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """At the start it is one error; later, flush and shutdown say that spans were lost."""
+    with pytest.raises(ConfigurationError, match=r"file is '.*', it cannot be written: Is a dir"):
+        configure(file=tmp_path, set_global=False)
+    pipeline = configure(file=tmp_path / "gone" / "t.jsonl", set_global=False)
+    shutil.rmtree(tmp_path / "gone")
+    make_spans(pipeline)
+    assert pipeline.flush() is False
+    assert pipeline.shutdown() is False
