@@ -1,0 +1,87 @@
+"""Twenty thousand spans from the handler: what goes in comes out, and what does not is said."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.programs import wait_until
+from tests.e2e.sending import NOT_COUNTED, PROTOCOLS, sending
+
+pytest.importorskip("langchain_core", reason="the programs under test are LangChain's")
+from langchain_core.runnables import RunnableLambda, RunnableSequence
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import Runnable
+
+    from lc_otel._pipeline import Pipeline
+    from lc_otel._trace import FinishedSpan
+    from tests.e2e.conftest import Backend
+
+TRACES = 1_000
+SPANS_A_TRACE = 20
+SPANS = TRACES * SPANS_A_TRACE
+THREADS = 8
+ARRIVAL_TIMEOUT = 120.0
+
+
+def build_chain() -> Runnable[int, int]:
+    """Build a sequence whose run is twenty spans: itself and nineteen steps."""
+    return RunnableSequence(
+        *(RunnableLambda(lambda number: number + 1) for _ in range(SPANS_A_TRACE - 1))
+    )
+
+
+def run_traces(pipeline: Pipeline, count: int) -> None:
+    """Run the chain so many times."""
+    chain = build_chain()
+    for _ in range(count):
+        assert chain.invoke(0, config={"callbacks": [pipeline.handler]}) == SPANS_A_TRACE - 1
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_as_many_spans_come_out_as_went_in(backend: Backend, protocol: str) -> None:
+    """20,000 spans, flushed before the queue is full, are 20,000 spans in Jaeger."""
+    service = f"load-{protocol[:4]}"
+    with sending(backend.endpoint(protocol), protocol, service_name=service) as (pipeline, _):
+        for _ in range(TRACES // 50):
+            run_traces(pipeline, 50)
+            assert pipeline.flush()
+        assert pipeline.exported == SPANS
+        assert pipeline.handler.open_runs == 0
+    shown: list[FinishedSpan] = []
+
+    def all_shown() -> bool:
+        shown[:] = backend.jaeger.spans_of(service)
+        return len(shown) >= SPANS
+
+    wait_until(all_shown, "Jaeger shows all spans", ARRIVAL_TIMEOUT, pause=1.0)
+    assert len({span.span_id for span in shown}) == len(shown) == SPANS
+    assert len({span.trace_id for span in shown}) == TRACES
+
+
+@NOT_COUNTED
+@pytest.mark.logs_warnings
+def test_what_does_not_fit_the_queue_is_counted_and_said(
+    backend: Backend, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a queue much too small, every span is in Jaeger or in the one line that tells losses."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "32")
+    service = "load-overflow"
+    traces = 20
+    with (
+        sending(backend.endpoint("grpc"), "grpc", service_name=service) as (pipeline, ended),
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+        list(pool.map(lambda _: run_traces(pipeline, traces), range(THREADS)))
+    made = THREADS * traces * SPANS_A_TRACE
+    assert len(ended()) == made > pipeline.exported
+    said = f"{made - pipeline.exported} of {made} spans did not reach"
+    assert [record for record in caplog.records if said in record.getMessage()]
+    wait_until(
+        lambda: len(backend.jaeger.spans_of(service)) == pipeline.exported,
+        "Jaeger shows what was accepted",
+    )
