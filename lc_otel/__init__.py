@@ -4,6 +4,7 @@ from lc_otel._handler import OTelCallbackHandler
 from lc_otel._pipeline import Pipeline, configure
 from lc_otel._version import __version__
 from lc_otel.config import Config, ConfigurationError
+from lc_otel.instrumentation import instrument, uninstrument
 
 __all__ = [
     "Config",
@@ -12,4 +13,6 @@ __all__ = [
     "Pipeline",
     "__version__",
     "configure",
+    "instrument",
+    "uninstrument",
 ]

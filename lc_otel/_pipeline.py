@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from lc_otel._errand import Runner
 from lc_otel._handler import OTelCallbackHandler
+from lc_otel._install import install, uninstall
 from lc_otel._version import __version__
 from lc_otel.config import (
     Config,
@@ -130,6 +131,7 @@ class Pipeline:
                 return self._delivered
             atexit.unregister(self.shutdown)
             _forget(self)
+            uninstall(self.handler)
             self.handler.end_open_runs()
             if self._exporter:
                 self._exporter.closing = True
@@ -264,7 +266,9 @@ def configure(
     """Send LangChain's runs to an OpenTelemetry backend, print them, or both.
 
     Makes a tracer provider (and a meter provider) with OTLP exporters, makes them the global ones,
-    and shuts them down when the interpreter exits. Whatever is not given here is taken from the
+    and shuts them down when the interpreter exits. Every run of the process is told to its handler,
+    as by `instrument`; where the handler is attached by hand as well, no run is told twice. Whatever
+    is not given here is taken from the
     standard ``OTEL_*`` variables: endpoint, protocol, headers, timeout, compression, certificates,
     service name, resource attributes, sampler, batch sizes, ``OTEL_SDK_DISABLED``,
     ``OTEL_TRACES_EXPORTER``, ``OTEL_METRICS_EXPORTER``.
@@ -295,7 +299,8 @@ def configure(
         timeout: Seconds one export may take, retries included.
         compression: ``"gzip"`` or ``"none"``.
         set_global: Make the providers the global ones, so that spans of other libraries join the
-            trace. False leaves the global providers alone, whatever they are.
+            trace. False leaves the global providers alone, whatever they are, and traces only runs
+            to which the handler is attached.
 
     Returns:
         The pipeline; its ``handler`` goes into LangChain's ``callbacks``.
@@ -322,6 +327,7 @@ def configure(
     with _active_lock:
         if _active is None:
             _active = Pipeline(settings)
+            install(_active.handler)
         elif _active.settings != settings:
             raise ConfigurationError(
                 "configure() was called before with other settings, and its pipeline is still "
