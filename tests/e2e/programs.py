@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import IO
 
 ROOT = Path(__file__).parents[2]
@@ -54,13 +54,13 @@ def find_program(name: str, image: str, *others: str) -> str:
     return path or miss(f"{name} {version}", "scripts/build-backends builds it (Go needed)")
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback address that nobody uses now."""
+def free_addresses(count: int) -> list[str]:
+    """Return hosts and ports, on the loopback address, that nobody uses now."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for probe in sockets:
             probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in sockets]
+        return [f"127.0.0.1:{probe.getsockname()[1]}" for probe in sockets]
 
 
 def wait_until(
@@ -82,6 +82,16 @@ def answers(url: str) -> bool:
         return False
 
 
+def accepts(address: str) -> bool:
+    """Whether somebody listens at this host and port."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
 @dataclass
 class Program:
     """A program that is started, stopped and started again on the same addresses."""
@@ -89,8 +99,7 @@ class Program:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
-    ready_url: str
-    """Answers 200 once the program takes requests."""
+    takes_requests: Callable[[], bool]
     log: Path
     addresses: Mapping[str, str] = field(default_factory=dict)
     """By purpose: grpc, http, query; host and port."""
@@ -114,7 +123,7 @@ class Program:
         assert self._process
         code = self._process.poll()
         assert code is None, f"{self.name} ended with code {code}:\n{self.tail()}"
-        return answers(self.ready_url)
+        return self.takes_requests()
 
     def stop(self) -> None:
         """End it in the ordinary way; by force when it does not within ten seconds."""
@@ -170,7 +179,7 @@ class Launcher:
     def jaeger(self) -> Program:
         """Start Jaeger with deploy/jaeger.yaml."""
         path = find_program("jaeger", "jaegertracing/jaeger")
-        grpc, http, query, query_grpc, health = _on_loopback(5)
+        grpc, http, query, query_grpc, health = free_addresses(5)
         return self.launch(
             "jaeger",
             [path, f"--config={DEPLOY / 'jaeger.yaml'}"],
@@ -181,7 +190,7 @@ class Launcher:
                 "QUERY_GRPC_ENDPOINT": query_grpc,
                 "HEALTH_ENDPOINT": health,
             },
-            f"http://{health}/status",
+            lambda: answers(f"http://{health}/status"),
             {"grpc": grpc, "http": http, "query": query},
         )
 
@@ -196,7 +205,7 @@ class Launcher:
             environment: Further variables the configs read.
         """
         path = find_collector()
-        grpc, http, health = _on_loopback(3)
+        grpc, http, health = free_addresses(3)
         names = configs or ("collector.yaml",)
         return self.launch(
             names[0].removesuffix(".yaml"),
@@ -208,7 +217,7 @@ class Launcher:
                 "EXPORT_ENDPOINT": export_to,
                 **(environment or {}),
             },
-            f"http://{health}/",
+            lambda: answers(f"http://{health}/"),
             {"grpc": grpc, "http": http},
         )
 
@@ -217,12 +226,12 @@ class Launcher:
         name: str,
         command: Sequence[str],
         environment: Mapping[str, str],
-        ready_url: str,
+        takes_requests: Callable[[], bool],
         addresses: Mapping[str, str],
     ) -> Program:
         """Start any program, to be stopped with the others."""
         log = self._folder / f"{name}-{len(self.programs)}.log"
-        program = Program(name, command, environment, ready_url, log, addresses)
+        program = Program(name, command, environment, takes_requests, log, addresses)
         self.programs.append(program)
         program.start()
         return program
@@ -236,7 +245,3 @@ class Launcher:
 def find_collector() -> str:
     """Return the path of the Collector."""
     return find_program("otelcol", "otel/opentelemetry-collector-contrib", "otelcol-contrib")
-
-
-def _on_loopback(count: int) -> Iterator[str]:
-    return (f"127.0.0.1:{port}" for port in free_ports(count))

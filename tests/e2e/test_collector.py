@@ -98,7 +98,7 @@ def test_everything_a_span_carries_arrives(
 def test_the_demo_agents_trace_arrives_whole(backend: Backend, protocol: str) -> None:
     """Every span of an agent with two tools and a retriever is in Jaeger as it was made."""
     pytest.importorskip("langchain", reason="the demo agent needs LangChain 1.x")
-    from lc_otel._commands._agent import QUESTION, build_agent  # noqa: PLC0415  # needs LangChain
+    from lc_otel._commands._agent import QUESTION, build_agent  # needs LangChain
 
     with sending(backend.endpoint(protocol), protocol, service_name="agent") as (pipeline, ended):
         build_agent().invoke(
