@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fakes import events, listener
 
 from lc_otel.callbacks import _dispatch
 from lc_otel.callbacks.base import AsyncCallbackHandler, BaseCallbackHandler
@@ -23,6 +22,7 @@ from lc_otel.callbacks.manager import (
     handle_event,
     shielded,
 )
+from tests.callbacks.fakes import events, listener
 
 provoked = pytest.mark.logs_warnings("a handler misbehaves")
 

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fakes import events, listener
 
 from lc_otel.callbacks import (
     AsyncCallbackManager,
@@ -24,6 +23,7 @@ from lc_otel.callbacks import (
 )
 from lc_otel.callbacks._hooks import register_configure_hook
 from lc_otel.callbacks._messages import get_buffer_string
+from tests.callbacks.fakes import events, listener
 
 hooked: ContextVar[Any] = ContextVar("hooked", default=None)
 register_configure_hook(hooked, inheritable=True)
@@ -237,7 +237,7 @@ def test_a_run_after_its_end_still_tells() -> None:
 
 def test_a_manager_works_while_a_closed_loop_is_set() -> None:
     """A closed event loop left behind by other code keeps no event from an async handler."""
-    from lc_otel.callbacks import AsyncCallbackHandler  # noqa: PLC0415 - beside its one use
+    from lc_otel.callbacks import AsyncCallbackHandler
 
     handler = listener(AsyncCallbackHandler)
     closed = asyncio.new_event_loop()
@@ -289,7 +289,7 @@ def test_a_hook_by_default_value_reaches_every_context() -> None:
         again = CallbackManager.configure(manager)
         assert again.handlers.count(handler) == 1
     finally:
-        from lc_otel.callbacks import _hooks  # noqa: PLC0415 - a hook cannot be unregistered
+        from lc_otel.callbacks import _hooks
 
         _hooks._hooks.pop()
         registry = sys.modules.get("langchain_core.tracers.context")

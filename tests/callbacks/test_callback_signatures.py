@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from signatures import NAMES, read_signatures
 
 import lc_otel.callbacks
+from tests.callbacks.signatures import NAMES, read_signatures
 
 DOCUMENTED: dict[str, Any] = json.loads(
     (Path(__file__).parent / "signatures_0_3_61.json").read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import typing_program
+
+from tests.callbacks import typing_program
 
 PROGRAM = Path(__file__).parent / "typing_program.py"
 ROOT = PROGRAM.parents[2]

@@ -9,7 +9,6 @@ import pytest
 
 pytest.importorskip("langchain_core")
 
-from fakes import events, listener
 from langchain_core.callbacks import AsyncCallbackHandler as TheirAsyncHandler
 from langchain_core.callbacks import AsyncCallbackManager as TheirAsyncManager
 from langchain_core.callbacks import BaseCallbackHandler as TheirHandler
@@ -37,6 +36,7 @@ from lc_otel.callbacks import (
     get_usage_metadata_callback,
     trace_as_chain_group,
 )
+from tests.callbacks.fakes import events, listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,12 +13,14 @@ import pytest
 langchain_core = pytest.importorskip("langchain_core")
 
 # After the skip; each of these modules adds its programs.
-import parity_dispatch  # noqa: E402, F401
-import parity_groups  # noqa: E402, F401
-import parity_life  # noqa: E402, F401
-import parity_managers  # noqa: E402, F401
-import parity_shipped  # noqa: E402, F401
-from parity_recorder import PROGRAMS, Record, implementation  # noqa: E402
+from tests.callbacks.parity import (  # noqa: E402
+    dispatch,  # noqa: F401
+    groups,  # noqa: F401
+    life,  # noqa: F401
+    managers,  # noqa: F401
+    shipped,  # noqa: F401
+)
+from tests.callbacks.parity.recorder import PROGRAMS, Record, implementation  # noqa: E402
 
 pytestmark = pytest.mark.logs_warnings("what handlers raise, and how that is logged, is compared")
 

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from parity_recorder import (
+from tests.callbacks.parity.recorder import (
     GIVEN_ID,
     Record,
     make_handler,

@@ -17,7 +17,8 @@ from langchain_core.messages import (
     HumanMessage,
     HumanMessageChunk,
 )
-from parity_recorder import (
+
+from tests.callbacks.parity.recorder import (
     GIVEN_ID,
     Record,
     make_handler,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
-from parity_recorder import (
+
+from tests.callbacks.parity.recorder import (
     Record,
     messages,
     program,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from parity_recorder import (
+from tests.callbacks.parity.recorder import (
     FLAGS,
     GIVEN_ID,
     PROGRAMS,

@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import RunnableLambda
-from parity_recorder import (
+
+from tests.callbacks.parity.recorder import (
     GIVEN_ID,
     Record,
     make_handler,
