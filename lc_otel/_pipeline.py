@@ -6,6 +6,7 @@ import atexit
 import logging
 import re
 import threading
+import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -77,9 +78,9 @@ class Pipeline:
         self._file: SpanExporter | None = None
         self._failed_before = 0
         self._delivered: bool | None = None
-        self._runner = Runner("lc-otel-pipeline")
         self.address = settings.traces.address if settings.traces else None
         providers = self._build_providers()
+        self._runner = Runner("lc-otel-pipeline")
         self.tracer_provider: trace.TracerProvider = providers["tracer_provider"]
         self.meter_provider: metrics.MeterProvider | None = providers.get("meter_provider")
         self.handler = OTelCallbackHandler(config=settings.config, **providers)
@@ -139,6 +140,8 @@ class Pipeline:
             done = self._runner.run(lambda: [_attempt(close) for close in self._closers], timeout)
             written = self._file is None or self._file.force_flush()
             self._delivered = done and written and not self.failed
+            if self._closers:
+                _closed.add(self.tracer_provider)
             if not done:
                 _logger.warning(
                     "Gave up after %g s: spans may not have reached %s%s.",
@@ -171,12 +174,14 @@ class Pipeline:
         """Make the providers, or take the ones that are there; the handler's arguments."""
         settings = self.settings
         if settings.disabled:
+            self.address = None
             return {
                 "tracer_provider": trace.NoOpTracerProvider(),
                 "meter_provider": metrics.NoOpMeterProvider(),
             }
         present = trace.get_tracer_provider()
-        if settings.set_global and not isinstance(present, trace.ProxyTracerProvider):
+        unset = isinstance(present, trace.ProxyTracerProvider)
+        if settings.set_global and not unset and present not in _closed:
             _logger.info(
                 "A tracer provider is set already (%s): its own exporters are used, configure() "
                 "adds none. Pass set_global=False for a pipeline of its own.",
@@ -193,7 +198,13 @@ class Pipeline:
             providers["meter_provider"] = self._build_meter_provider(resource, settings.metrics)
         if settings.logs:
             providers["logger_provider"] = self._build_logger_provider(resource, settings.logs)
-        if settings.set_global:
+        if settings.set_global and not unset:
+            _logger.warning(
+                "The global tracer provider belongs to a pipeline that was shut down, and cannot "
+                "be replaced: LangChain's runs are recorded again, spans of other libraries are "
+                "not. Keep one pipeline open instead."
+            )
+        elif settings.set_global:
             trace.set_tracer_provider(providers["tracer_provider"])
             if settings.metrics:
                 metrics.set_meter_provider(providers["meter_provider"])
@@ -245,6 +256,9 @@ class Pipeline:
         return provider
 
 
+# tracer providers of pipelines that were shut down; one of them may still be the global one
+_closed: weakref.WeakSet[trace.TracerProvider] = weakref.WeakSet()
+
 _active: Pipeline | None = None
 _active_lock = threading.Lock()
 
@@ -267,11 +281,11 @@ def configure(
 
     Makes a tracer provider (and a meter provider) with OTLP exporters, makes them the global ones,
     and shuts them down when the interpreter exits. Every run of the process is told to its handler,
-    as by `instrument`; where the handler is attached by hand as well, no run is told twice. Whatever
-    is not given here is taken from the
-    standard ``OTEL_*`` variables: endpoint, protocol, headers, timeout, compression, certificates,
-    service name, resource attributes, sampler, batch sizes, ``OTEL_SDK_DISABLED``,
-    ``OTEL_TRACES_EXPORTER``, ``OTEL_METRICS_EXPORTER``.
+    as by `instrument`; where the handler is attached by hand as well, no run is told twice.
+
+    Whatever is not given here is taken from the standard ``OTEL_*`` variables: endpoint, protocol,
+    headers, timeout, compression, certificates, service name, resource attributes, sampler, batch
+    sizes, ``OTEL_SDK_DISABLED``, ``OTEL_TRACES_EXPORTER``, ``OTEL_METRICS_EXPORTER``.
 
     **A tracer provider that is set globally already is respected**: nothing is added to it and
     nothing of it is shut down; the handler makes its spans with it, and the other arguments but
@@ -368,7 +382,7 @@ class CountedExporter(SpanExporter):
         with self._reason as heard:
             try:
                 result = self._inner.export(spans)
-            except Exception as error:  # noqa: BLE001  # a broken exporter must not lose the count
+            except Exception as error:  # noqa: BLE001  # a broken exporter loses no count
                 result, reason = SpanExportResult.FAILURE, repr(error)
         if result is SpanExportResult.SUCCESS:
             self.exported += len(spans)
@@ -378,7 +392,7 @@ class CountedExporter(SpanExporter):
         self.last_error = reason or heard.cause or "no reason given"
         if first and not self.closing:
             _logger.warning(
-                "%d span(s) did not reach %s: %s (further losses are counted, and said at shutdown)",
+                "%d span(s) did not reach %s: %s (later ones are counted, and said at shutdown)",
                 len(spans),
                 self._address,
                 self.last_error,

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except (ConfigurationError, CommandError) as error:
-        print(f"lc-otel {arguments.command}: {error}", file=sys.stderr)  # noqa: T201
+        print(f"lc-otel {arguments.command}: {error}", file=sys.stderr)
         return USAGE_ERROR if isinstance(error, ConfigurationError) else 1
     except KeyboardInterrupt:
         return INTERRUPTED

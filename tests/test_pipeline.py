@@ -318,6 +318,25 @@ def test_other_settings_while_a_pipeline_is_open_are_refused() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_pipeline_after_one_that_was_shut_down_works() -> None:
+    """A provider of ours that is shut down is not respected as if it were the user's."""
+    done = run_program(
+        """
+        from opentelemetry import trace
+        from lc_otel._pipeline import configure
+
+        for name in ("first", "second"):
+            with configure(console=True) as pipeline:
+                pipeline.tracer_provider.get_tracer("any").start_span(name).end()
+        """
+    )
+    assert done.returncode == 0
+    assert "first" in done.stdout
+    assert "second" in done.stdout
+    assert done.stderr.startswith("The global tracer provider belongs to a pipeline that was shut")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_provider_that_is_there_is_used_and_left_alone(backend: Address) -> None:
     """Spans go to the user's provider only; neither flush nor shutdown takes it over."""
     done = run_program(
