@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,31 +34,43 @@ _FLAGS = (
 )
 
 
-def _miss(what: str) -> NoReturn:
-    reason = f"{what}: {_CURE}"
-    if os.environ.get("LC_OTEL_REQUIRE_BROWSER") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
+class NoBrowserError(Exception):
+    """There is no browser to drive; the message says what to install."""
+
+
+def start_browser(profile: Path) -> Any:
+    """Start a headless browser; a context manager.
+
+    Raises:
+        NoBrowserError: selenium, Chromium or its driver is not there.
+    """
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        raise NoBrowserError(f"no selenium here: {_CURE}") from None
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    chromedriver = shutil.which("chromedriver")
+    if not chromium or not chromedriver:
+        raise NoBrowserError(f"no Chromium here: {_CURE}")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*_FLAGS, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(options=options, service=Service(chromedriver))
 
 
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A browser of this session, with a profile of its own."""
     try:
-        from selenium import webdriver  # noqa: PLC0415 - the skip must come first
-        from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
-    except ImportError:
-        _miss("no selenium here")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    chromedriver = shutil.which("chromedriver")
-    if not chromium or not chromedriver:
-        _miss("no Chromium here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(chromedriver)) as browser:
+        browser = start_browser(tmp_path_factory.mktemp("profile"))
+    except NoBrowserError as missing:
+        if os.environ.get("LC_OTEL_REQUIRE_BROWSER") == "1":
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    with browser:
         yield browser
 
 
@@ -75,7 +87,7 @@ class Page:
 
     def press(self, *keys: str) -> None:
         """Type keys, one after another."""
-        from selenium.webdriver.common.action_chains import ActionChains  # noqa: PLC0415
+        from selenium.webdriver.common.action_chains import ActionChains
 
         for key in keys:
             ActionChains(self.driver).send_keys(key).perform()
@@ -107,7 +119,7 @@ class Page:
 
     def search(self, query: str) -> None:
         """Type into the search box, and wait until it took effect."""
-        from selenium.webdriver.common.keys import Keys  # noqa: PLC0415
+        from selenium.webdriver.common.keys import Keys
 
         box = self.driver.find_element("id", "search")
         box.clear()

@@ -410,6 +410,7 @@ def test_rows_say_what_they_are(open_page: OpenPage) -> None:
 
 ATTACKS = [
     "</script><script>window.hit=1</script>",
+    "</script bogus",
     "<img src=x onerror=window.hit=1>",
     "<svg onload=window.hit=1>",
     "<!--<script>window.hit=1</script>",
