@@ -1,22 +1,17 @@
-"""docker-compose.yml in, a verdict out: it is what the specification and our own configs expect."""
+"""docker-compose.yml and deploy/ agree with each other; CI checks the file against its schema."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 CONFIGS = sorted(path.name for path in DEPLOY.glob("*.yaml") if path.stem != "collector-builder")
-
-# from the Go module github.com/compose-spec/compose-go/v2, v2.16.2, under Apache-2.0
-SCHEMA = json.loads((ROOT / "tests/data/compose-spec.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +29,6 @@ def image_version(compose: Any, image: str) -> str:
     }
     (version,) = found
     return str(version)
-
-
-def test_it_keeps_to_the_compose_specification(compose: Any) -> None:
-    """The file is valid by the specification's own schema."""
-    jsonschema.Draft202012Validator(SCHEMA).validate(compose)
-
-
-def test_the_schema_refuses_what_is_wrong(compose: Any) -> None:
-    """The schema is a check that can fail: a misspelt key is an error."""
-    compose["services"]["jaeger"]["imagee"] = "x"
-    try:
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.Draft202012Validator(SCHEMA).validate(compose)
-    finally:
-        del compose["services"]["jaeger"]["imagee"]
 
 
 def test_images_are_pinned(compose: Any) -> None:
@@ -107,4 +87,4 @@ def test_the_native_collector_is_the_one_compose_runs(compose: Any) -> None:
 def test_the_native_jaeger_is_the_one_compose_runs(compose: Any) -> None:
     """The build script knows the Go module version of the image's release."""
     version = image_version(compose, "jaegertracing/jaeger")
-    assert f"[{version}]=v" in (ROOT / "scripts/build-backends").read_text()
+    assert f"{version}) echo v" in (ROOT / "scripts/build-backends").read_text()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.jaeger import Jaeger
-from tests.e2e.programs import ROOT, Launcher
+from tests.e2e.programs import LAUNCHERS, ROOT, Launcher
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 GIVEN = ("LC_OTEL_E2E_GRPC", "LC_OTEL_E2E_HTTP", "LC_OTEL_E2E_JAEGER")
 """Host and port of a collector's OTLP/gRPC and OTLP/HTTP, and of Jaeger's query API."""
-
-_launchers: list[Launcher] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,7 +50,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
         yield Backend("127.0.0.1:4317", "127.0.0.1:4318", Jaeger("127.0.0.1:16686"))
         _compose("down")
     else:
-        with _launcher(tmp_path_factory.mktemp("backend")) as launch:
+        with Launcher(tmp_path_factory.mktemp("backend")) as launch:
             jaeger = launch.jaeger()
             collector = launch.collector(export_to=jaeger.addresses["grpc"])
             yield Backend(
@@ -66,19 +63,8 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Launcher]:
     """Starts backends for one test alone, natively: they are stopped, hung and refused at will."""
-    with _launcher(tmp_path) as launcher:
-        yield launcher
-
-
-@contextmanager
-def _launcher(folder: Path) -> Iterator[Launcher]:
-    launcher = Launcher(folder)
-    _launchers.append(launcher)
-    try:
-        yield launcher
-    finally:
-        _launchers.remove(launcher)
-        launcher.stop()
+    with Launcher(tmp_path) as launch:
+        yield launch
 
 
 def _compose(*arguments: str) -> bool:
@@ -95,6 +81,6 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     """Show what the running backends logged beside a failure."""
     report = yield
     if report.failed:
-        for program in (program for launcher in _launchers for program in launcher.programs):
+        for program in (program for launcher in LAUNCHERS for program in launcher.programs):
             report.sections.append((f"log of {program.name}", program.tail()))
     return report

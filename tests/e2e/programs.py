@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import IO
 
+    from typing_extensions import Self
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 CACHE = Path(os.environ.get("LC_OTEL_CACHE") or Path.home() / ".cache/lc-otel")
-START_TIMEOUT = 60.0  # seconds; a first start after a build reads 80 MB from disk
+START_TIMEOUT = 120.0  # seconds; Phoenix alone takes 25 on an idle machine
 STOP_TIMEOUT = 10.0
 
 
@@ -166,7 +168,7 @@ class Program:
 
 
 class Launcher:
-    """Starts programs on free ports of the loopback address, and stops them all at the end.
+    """Starts programs on free ports of the loopback address, and stops them all with its block.
 
     Args:
         folder: Where they log, and write what else they must.
@@ -236,10 +238,18 @@ class Launcher:
         program.start()
         return program
 
-    def stop(self) -> None:
-        """Stop all, the last started first."""
+    def __enter__(self) -> Self:
+        LAUNCHERS.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        LAUNCHERS.remove(self)
         for program in reversed(self.programs):
             program.stop()
+
+
+LAUNCHERS: list[Launcher] = []
+"""Those whose programs run now."""
 
 
 def find_collector() -> str:
