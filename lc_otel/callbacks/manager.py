@@ -12,6 +12,7 @@ from lc_otel.callbacks._groups import (
     atrace_as_chain_group,
     trace_as_chain_group,
 )
+from lc_otel.callbacks._hooks import register_configure_hook
 from lc_otel.callbacks._managers import (
     AsyncCallbackManager,
     CallbackManager,
@@ -61,6 +62,7 @@ __all__ = [
     "atrace_as_chain_group",
     "dispatch_custom_event",
     "handle_event",
+    "register_configure_hook",
     "shielded",
     "trace_as_chain_group",
 ]
