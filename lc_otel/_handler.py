@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opentelemetry import trace
 
+from lc_otel._content import ContentPolicy
 from lc_otel._graph import enlist
+from lc_otel._logs import DetailsLog
+from lc_otel._metrics import Meter
 from lc_otel._opener import find_opener
 from lc_otel._reading import ends, events, starts
 from lc_otel._runs import table_of
 from lc_otel._spans import SpanRecorder
-from lc_otel._telling import Teller
+from lc_otel._telling import Teller, Telling
 from lc_otel._version import __version__
 from lc_otel.callbacks.base import BaseCallbackHandler
 from lc_otel.config import Config
+from lc_otel.conventions import langchain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,16 +78,18 @@ class OTelCallbackHandler(BaseCallbackHandler):
         config = config or Config()
         provider = tracer_provider or trace.get_tracer_provider()
         self.config = config
+        self._reported: set[tuple[str, type]] = set()
         self._recorder = SpanRecorder(
             provider.get_tracer("lc_otel", __version__),
             table_of(provider),
-            Teller(),
+            Teller(_telling(config), self._report),
             detail=config.detail,
             max_open_runs=config.max_open_runs,
             max_run_age=config.max_run_age,
+            meter=Meter(meter_provider, config.metric_names),
+            details=DetailsLog(logger_provider) if config.content_in_events else None,
         )
         self._conversation_keys = config.conversation_keys
-        self._reported: set[tuple[str, type]] = set()
 
     @property
     def open_runs(self) -> int:
@@ -333,3 +339,26 @@ class OTelCallbackHandler(BaseCallbackHandler):
                 ends.error_name(type(error)),
                 exc_info=error,
             )
+
+
+def _telling(config: Config) -> Telling:
+    """What the configuration asks to be told."""
+    genai, openinference = ("genai" in config.conventions), ("openinference" in config.conventions)
+    on_spans = config.content_on_spans
+    return Telling(
+        genai=genai,
+        openinference=openinference,
+        content_on_spans=on_spans,
+        content_in_events=config.content_in_events,
+        policy=ContentPolicy(
+            config.redact,
+            max_attribute=config.max_content_length,
+            max_span=config.max_span_content,
+            # An agent's messages stand in `langchain.input` and once a convention; OpenInference
+            # says a piece as a whole and in parts.
+            copies=1 + genai + 2 * openinference if on_spans else 1,
+            binary=config.capture_binary,
+        ),
+        metadata_keys=langchain.METADATA | {*config.metadata_keys},
+        user_keys=config.user_keys,
+    )

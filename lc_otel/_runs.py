@@ -11,13 +11,15 @@ from opentelemetry import trace
 
 from lc_otel._current import RunSpan, current_task
 from lc_otel._opener import is_on_stack
-from lc_otel.run import Totals
+from lc_otel._reading.starts import is_prompt
+from lc_otel.run import Streaming, Totals
 
 if TYPE_CHECKING:
     import asyncio
     from types import FrameType
     from uuid import UUID
 
+    from lc_otel._content import Content
     from lc_otel.run import Outcome, Run
 
 _REMEMBERED = 1024  # runs that ended whose span context is kept, for children that start late
@@ -28,14 +30,18 @@ class OpenRun:
 
     __slots__ = (
         "children",
+        "chunk_times",
         "chunks",
+        "content",
         "current",
         "epoch_ns",
         "first_chunk_ns",
         "interrupted",
         "opener_id",
         "parent",
+        "prompt",
         "reported",
+        "reported_text",
         "run",
         "shown",
         "span",
@@ -65,16 +71,33 @@ class OpenRun:
         """Identity of the frame that opened the run; the frame itself is not kept alive."""
         self.thread = threading.get_ident()
         self.task = current_task()
+        self.content: Content | None = None
+        """What has been captured of its content; None where none is wanted."""
+        self.prompt: Run | None = None
+        """Of a model's run, the prompt run that made its messages; of any other, the last prompt
+        run inside it that no model has taken up yet."""
         self.children: dict[UUID, OpenRun] = {}
         """Those still open."""
         self.totals: list[Totals] = []
         """Of children that ended; a list, because appending is atomic and adding is not."""
         self.chunks = 0
+        self.chunk_times: list[int] | None = None
+        """When each chunk came, by the monotonic clock; None where that is not measured."""
         self.first_chunk_ns = 0
         self.interrupted = False
         """A direct child was paused by an interrupt."""
         self.reported: BaseException | None = None
         """The last exception a child has recorded, so that this run does not record it again."""
+        self.reported_text: str | None = None
+        """That exception's message, where content is captured."""
+
+    @property
+    def streaming(self) -> Streaming | None:
+        """How the answer came in pieces; None where it did not."""
+        if not self.chunks:
+            return None
+        first = self.chunk_times[0] if self.chunk_times else self.first_chunk_ns
+        return Streaming(self.chunks, (first - self.started_ns) / 1e9)
 
     @property
     def streams(self) -> bool:
@@ -163,6 +186,15 @@ def is_abandoned(entry: OpenRun) -> bool:
     return entry.current.is_closing or any(child.streams for child in entry.children.values())
 
 
+def look_closer(entry: OpenRun, outcome: Outcome) -> Outcome:
+    """How a run ended of which LangChain says that it ended well."""
+    if outcome.kind != "ok":
+        return outcome
+    if is_abandoned(entry):
+        return outcome._replace(kind="abandoned")
+    return outcome._replace(kind="interrupted") if entry.interrupted else outcome
+
+
 def sum_up(entry: OpenRun, outcome: Outcome) -> Totals:
     """What a run that ends used, with everything inside it."""
     run, parts = entry.run, entry.totals
@@ -175,6 +207,14 @@ def sum_up(entry: OpenRun, outcome: Outcome) -> Totals:
     if len(parts) > 1:
         return Totals(*map(sum, zip(*parts, strict=True)))
     return parts[0] if parts else Totals()
+
+
+def pass_up(entry: OpenRun, parent: OpenRun, outcome: Outcome, totals: Totals) -> None:
+    """Let the parent know what a run that ends leaves to it."""
+    parent.totals.append(totals)
+    parent.interrupted = parent.interrupted or outcome.kind == "interrupted"
+    if is_prompt(entry.run):
+        parent.prompt = entry.run
 
 
 def _put(memory: dict[Any, trace.SpanContext], key: Any, context: trace.SpanContext) -> None:

@@ -18,11 +18,20 @@ from lc_otel._current import (
     settle,
 )
 from lc_otel._opener import is_coroutine, is_stream, opened_for
+from lc_otel._reading.contents import INFERENCE
 from lc_otel._reading.starts import is_hidden_step
-from lc_otel._runs import OpenRun, RunTable, is_abandoned, is_left_behind, is_lost, sum_up
-from lc_otel._telling import Teller
+from lc_otel._runs import (
+    OpenRun,
+    RunTable,
+    is_left_behind,
+    is_lost,
+    look_closer,
+    pass_up,
+    sum_up,
+)
 from lc_otel.conventions import genai
-from lc_otel.run import Outcome, OutcomeKind, Run, RunEvent, Streaming, Totals
+from lc_otel.conventions._names import EXCEPTION_MESSAGE
+from lc_otel.run import Outcome, OutcomeKind, Run, RunEvent, Totals
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,6 +39,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from opentelemetry.context import Context
+
+    from lc_otel._logs import DetailsLog
+    from lc_otel._metrics import Meter
+    from lc_otel._telling import Teller
 
 Clock = Callable[[], int]
 """Nanoseconds since the epoch."""
@@ -60,12 +73,16 @@ class SpanRecorder:
         detail: str = "all",
         max_open_runs: int = 10_000,
         max_run_age: float = 3600.0,
+        meter: Meter | None = None,
+        details: DetailsLog | None = None,
         clock: Clock = time.time_ns,
         monotonic: Clock = time.perf_counter_ns,
     ) -> None:
         self.table = table
         self._tracer = tracer
         self._detail = detail
+        self._meter = meter
+        self._details = details
         self._teller = teller
         self._max_open = max_open_runs
         self._max_age_ns = int(max_run_age * 1e9)
@@ -93,7 +110,7 @@ class SpanRecorder:
         entry.shown = self._shows(run, opener)
         if entry.shown:
             entry.span = self._tracer.start_span(
-                genai.span_name(run),
+                self._teller.name(run),
                 within,
                 genai.KINDS[run.operation],
                 self._teller.start(run),
@@ -103,11 +120,18 @@ class SpanRecorder:
         else:
             around = trace.get_current_span(within)
             entry.span = around.live() if isinstance(around, RunSpan) else around
+            entry.content = None if parent is None else parent.content
         self._register(entry, opener)
         entry.current = RunSpan(run.run_id, entry.span, opener if is_stream(opener) else None)
         entry.current.enter()
+        if run.operation in INFERENCE:
+            if parent is not None:
+                entry.prompt, parent.prompt = parent.prompt, None
+            if self._meter is not None and self._meter.is_on:
+                entry.chunk_times = []
         if entry.shown and entry.span.is_recording():
-            entry.span.set_attributes(self._teller.request(run))
+            entry.content = self._teller.open_content(run)
+            entry.span.set_attributes(self._teller.request(run, entry.prompt, entry.content))
 
     def _shows(self, run: Run, opener: FrameType) -> bool:
         if self._detail == "all":
@@ -187,7 +211,9 @@ class SpanRecorder:
         """A piece of a streamed answer has come."""
         entry = self.table.open.get(run_id)
         if entry is not None:
-            if not entry.chunks:
+            if entry.chunk_times is not None:
+                entry.chunk_times.append(self._monotonic())
+            elif not entry.chunks:
                 entry.first_chunk_ns = self._monotonic()
             entry.chunks += 1
 
@@ -195,7 +221,8 @@ class SpanRecorder:
         """Something happened inside a run; of a hidden run, its nearest shown ancestor tells it."""
         entry = self.table.open.get(run_id)
         if entry is not None and not entry.suppressed and entry.span.is_recording():
-            entry.span.add_event(event.name, self._teller.event(event), self._now(entry))
+            name, attributes = self._teller.event(event, entry.content)
+            entry.span.add_event(name, attributes, self._now(entry))
 
     # -- ending
 
@@ -204,8 +231,7 @@ class SpanRecorder:
         entry = self.table.open.pop(run_id, None)
         if entry is None:
             return
-        if outcome.kind == "ok" and is_abandoned(entry):
-            outcome = outcome._replace(kind="abandoned")
+        outcome = look_closer(entry, outcome)
         self._end_children(entry, outcome.kind)
         parent = entry.parent
         if parent is not None:
@@ -214,31 +240,46 @@ class SpanRecorder:
             self.table.watched.get(entry.task, set()).discard(run_id)
         if entry.suppressed:
             return
-        if outcome.kind == "ok" and entry.interrupted:
-            outcome = outcome._replace(kind="interrupted")
         totals = sum_up(entry, outcome)
         if parent is not None:
-            parent.totals.append(totals)
-            parent.interrupted = parent.interrupted or outcome.kind == "interrupted"
+            pass_up(entry, parent, outcome, totals)
         self._remember(entry, outcome)
+        now = self._now(entry)
         try:
+            if self._meter is not None:
+                self._measure(self._meter, entry, outcome, now)
             if entry.shown:
-                self._finish(entry, outcome, totals)
+                self._finish(entry, outcome, totals, now)
             elif parent is not None and entry.reported is not None:
                 parent.reported = entry.reported
+                parent.reported_text = entry.reported_text
         finally:
             if entry.current is not None:
                 entry.current.leave()
 
-    def _finish(self, entry: OpenRun, outcome: Outcome, totals: Totals) -> None:
-        run, span, now = entry.run, entry.span, self._now(entry)
+    def _measure(self, meter: Meter, entry: OpenRun, outcome: Outcome, now: int) -> None:
+        seconds = (now - entry.epoch_ns - entry.started_ns) / 1e9
+        context = trace.set_span_in_context(entry.span)
+        try:
+            meter.record(
+                entry.run, outcome, seconds, entry.streaming, entry.chunk_times or (), context
+            )
+        except Exception as error:  # noqa: BLE001 -- a broken meter must not cost the span
+            self._teller.report("metrics", error)
+
+    def _finish(self, entry: OpenRun, outcome: Outcome, totals: Totals, now: int) -> None:
+        run, span, content = entry.run, entry.span, entry.content
         try:
             if span.is_recording():
-                streaming = None
-                if entry.chunks:
-                    waited = (entry.first_chunk_ns - entry.started_ns) / 1e9
-                    streaming = Streaming(entry.chunks, waited)
-                span.set_attributes(self._teller.outcome(run, outcome, streaming, totals))
+                span.set_attributes(
+                    self._teller.outcome(run, outcome, entry.streaming, totals, content)
+                )
+                if self._details is not None and content is not None and run.operation in INFERENCE:
+                    self._details.emit(
+                        self._teller.details(run, entry.prompt, outcome, entry.streaming, content),
+                        now,
+                        trace.set_span_in_context(span),
+                    )
                 if outcome.kind == "error":
                     self._report_error(entry, outcome, now)
         finally:
@@ -247,14 +288,17 @@ class SpanRecorder:
 
     def _report_error(self, entry: OpenRun, outcome: Outcome, now: int) -> None:
         """Set the status; tell the exception too, unless a child of this run has told it."""
-        entry.span.set_status(Status(StatusCode.ERROR, self._teller.status(outcome)))
-        error = outcome.error
-        if error is None:
-            return
-        if error is not entry.reported:
-            entry.span.add_event("exception", self._teller.exception(error), now)
-        if entry.parent is not None:
+        error, said = outcome.error, None
+        if error is not None and error is entry.reported:
+            said = entry.reported_text
+        elif error is not None:
+            attributes = self._teller.exception(error, entry.content)
+            entry.span.add_event("exception", attributes, now)
+            said = attributes.get(EXCEPTION_MESSAGE)
+        entry.span.set_status(Status(StatusCode.ERROR, self._teller.status(outcome, said)))
+        if error is not None and entry.parent is not None:
             entry.parent.reported = error
+            entry.parent.reported_text = said
 
     def _end_children(self, entry: OpenRun, kind: OutcomeKind) -> None:
         for run_id, child in entry.children.copy().items():

@@ -95,6 +95,15 @@ class Config(BaseModel):
     """Metadata keys that hold the conversation's id, the first found wins."""
     user_keys: tuple[str, ...] = Field(("user_id",), strict=False)
     """Metadata keys that hold the user's id, the first found wins."""
+    metadata_keys: tuple[str, ...] = Field((), strict=False)
+    """Metadata keys told as ``langchain.metadata.<key>``, beside those of LangChain's own. Not all
+    are: LangGraph copies a config's ``configurable``, API keys included, into the metadata."""
+    capture_binary: bool = False
+    """Whether base64 payloads (images, sound, files) are captured with the content, rather than
+    their type and size."""
+    metric_names: Literal["current", "draft"] = "current"
+    """"current" are the metric names that OpenTelemetry's own instrumentations send; "draft" those
+    of the conventions' newest draft."""
 
     def __init__(self, **fields: Any) -> None:
         try:

@@ -65,6 +65,7 @@ AGENTS = frozenset(
 )
 _TYPE_NAMES = frozenset({"LangGraph", "StateGraph", "CompiledStateGraph", "Pregel"})
 _TYPE_PREFIX = "Runnable"
+_TYPE_SUFFIXES = ("PromptTemplate", "OutputParser")
 
 
 class Source(NamedTuple):
@@ -302,7 +303,7 @@ def _is_agent(name: str, metadata: Mapping[Any, Any], parent: Run | None) -> boo
 
 
 def _is_type_name(name: str) -> bool:
-    return name in _TYPE_NAMES or name.startswith(_TYPE_PREFIX)
+    return name in _TYPE_NAMES or name.startswith(_TYPE_PREFIX) or name.endswith(_TYPE_SUFFIXES)
 
 
 def _resumes(value: Any) -> bool:
@@ -311,6 +312,11 @@ def _resumes(value: Any) -> bool:
 
 
 PLUMBING = frozenset({"RunnableLambda", "RunnableGenerator", "RunnablePassthrough"})
+
+
+def is_prompt(run: Run) -> bool:
+    """Whether the run fills a prompt template."""
+    return run.operation == "step" and run.source.extra.get("run_type") == "prompt"
 
 
 def is_hidden_step(run: Run, runnable: str) -> bool:

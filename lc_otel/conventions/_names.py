@@ -34,7 +34,23 @@ RESPONSE_TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
 USAGE_INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
 USAGE_OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 
+# -- GenAI: content (opt-in)
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
+TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
+RETRIEVAL_QUERY: Final = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"
+
+# -- GenAI: metrics and events
+TOKEN_TYPE: Final = "gen_ai.token.type"  # noqa: S105 -- of a count
+IS_NESTED: Final = "gen_ai.invocation.is_nested"
+INFERENCE_DETAILS: Final = "gen_ai.client.inference.operation.details"
+
 # -- general registry
+USER_ID: Final = "user.id"
 ERROR_TYPE: Final = "error.type"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
@@ -60,3 +76,7 @@ TOOL_CALLS: Final = "langchain.tool_calls"
 LLM_CACHED: Final = "langchain.llm.cached"
 STREAM_CHUNKS: Final = "langchain.stream.chunks"
 DOCUMENT_COUNT: Final = "langchain.retrieval.document_count"
+INPUT: Final = "langchain.input"
+OUTPUT: Final = "langchain.output"
+PROMPT_VARIABLES: Final = "langchain.prompt.variables"
+EVENT_DATA: Final = "langchain.event.data"

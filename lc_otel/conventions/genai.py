@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
+from pydantic_core import to_json
 
 from lc_otel.conventions import _names as names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lc_otel._content import Piece
     from lc_otel.run import Operation, Outcome, Request, Run, Streaming, Usage
 
 KINDS: Mapping[Operation, SpanKind] = {
@@ -107,6 +109,29 @@ USAGE: Mapping[str, str] = {
 }
 
 
+LISTS: Mapping[str, str] = {
+    # kind of a piece of content that is a list -> attribute; on spans its JSON (registry: type any)
+    "system_instructions": names.SYSTEM_INSTRUCTIONS,
+    "input_messages": names.INPUT_MESSAGES,
+    "output_messages": names.OUTPUT_MESSAGES,
+    "tool_definitions": names.TOOL_DEFINITIONS,
+    "documents": names.RETRIEVAL_DOCUMENTS,
+}
+
+TEXTS: Mapping[str, str] = {
+    # kind of a piece that may be a text -> attribute; a text as it is, anything else as JSON
+    "tool_arguments": names.TOOL_CALL_ARGUMENTS,
+    "tool_result": names.TOOL_CALL_RESULT,
+    "retrieval_query": names.RETRIEVAL_QUERY,
+}
+
+STATES: Mapping[str, str] = {
+    # kind of a piece of an agent's or workflow's -> attribute for the messages in it
+    "input": names.INPUT_MESSAGES,
+    "output": names.OUTPUT_MESSAGES,
+}
+
+
 def span_name(run: Run) -> str:
     """``{operation} {subject}``, the operation alone without a subject, a step's own name."""
     operation = run.operation
@@ -167,6 +192,39 @@ def outcome_attributes(
 def usage_attributes(usage: Usage) -> dict[str, Any]:
     """Token counts; what was not reported is absent."""
     return _named(usage, USAGE)
+
+
+def content_attributes(run: Run, pieces: Mapping[str, Piece]) -> dict[str, Any]:
+    """Captured content as spans say it: JSON in text, as today's backends read it."""
+    attributes: dict[str, Any] = {}
+    for kind, piece in pieces.items():
+        if kind in LISTS:
+            attributes[LISTS[kind]] = piece.json
+        elif kind in TEXTS:
+            attributes[TEXTS[kind]] = piece.text
+        elif kind in STATES and run.operation in {"invoke_agent", "invoke_workflow"}:
+            messages = state_messages(kind, piece)
+            if messages:
+                attributes[STATES[kind]] = to_json(messages).decode()
+    return attributes
+
+
+def content_values(pieces: Mapping[str, Piece]) -> dict[str, Any]:
+    """Captured content as log events say it: structured."""
+    return {LISTS[kind]: piece.value for kind, piece in pieces.items() if kind in LISTS}
+
+
+def state_messages(kind: str, piece: Piece) -> list[dict[str, Any]]:
+    """The messages an agent is given; of those it returns, the last: its answer."""
+    state = piece.value
+    messages = state.get("messages") if isinstance(state, dict) else None
+    if not isinstance(messages, list) or not all(
+        isinstance(message, dict) and "parts" in message for message in messages
+    ):
+        return []
+    if kind == "input":
+        return messages
+    return [{**message, "finish_reason": "stop"} for message in messages[-1:]]
 
 
 def _named(record: Any, table: Mapping[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from lc_otel.conventions import _names as names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lc_otel._content import Piece
     from lc_otel.run import Outcome, Run, Streaming, Totals
 
 GRAPH: Mapping[str, tuple[str, type]] = {
@@ -31,12 +32,33 @@ def start_attributes(run: Run) -> dict[str, Any]:
     return attributes
 
 
-def request_attributes(run: Run, metadata_keys: frozenset[str]) -> dict[str, Any]:
-    """Tags, the place in the graph, and the metadata whose keys were allowed."""
+METADATA = frozenset(
+    # keys LangChain, LangGraph and its server put into the metadata themselves; any other key is
+    # told only where `Config.metadata_keys` names it, since a config's `configurable`, API keys
+    # included, is copied into the metadata (docs/adr/0005)
+    {
+        "assistant_id",
+        "graph_id",
+        "langgraph_plan",
+        "langgraph_version",
+        "lc_agent_name",
+        "ls_agent_type",
+        "ls_integration",
+        "ls_model_type",
+    }
+)
+
+
+def request_attributes(
+    run: Run, metadata_keys: frozenset[str], user_keys: tuple[str, ...]
+) -> dict[str, Any]:
+    """Tags, the place in the graph, the user, and the metadata whose keys were allowed."""
     attributes: dict[str, Any] = {}
     if run.tags:
         attributes[names.RUN_TAGS] = [tag for tag in run.tags if isinstance(tag, str)]
     metadata = run.metadata
+    if not metadata:
+        return attributes
     if "langgraph_node" in metadata:
         for key, (attribute, kind) in GRAPH.items():
             value = metadata.get(key)
@@ -46,7 +68,32 @@ def request_attributes(run: Run, metadata_keys: frozenset[str]) -> dict[str, Any
         value = metadata[key]
         if isinstance(value, (str, bool, int, float)):
             attributes[names.METADATA_PREFIX + key] = value
+    for key in user_keys:
+        value = metadata.get(key)
+        if isinstance(value, (str, int)) and value != "":
+            attributes[names.USER_ID] = str(value)
+            break
     return attributes
+
+
+TEXTS: Mapping[str, str] = {
+    # kind of a piece of content -> attribute; a text as it is, anything else as JSON
+    "input": names.INPUT,
+    "output": names.OUTPUT,
+    "prompt_variables": names.PROMPT_VARIABLES,
+}
+
+
+EXCEPTION: Mapping[str, str] = {
+    # kind of a piece of content -> attribute of the span event "exception"
+    "exception_message": names.EXCEPTION_MESSAGE,
+    "exception_stacktrace": names.EXCEPTION_STACKTRACE,
+}
+
+
+def content_attributes(pieces: Mapping[str, Piece]) -> dict[str, Any]:
+    """Captured content that GenAI has no name for."""
+    return {TEXTS[kind]: piece.text for kind, piece in pieces.items() if kind in TEXTS}
 
 
 TOTALS: Mapping[str, str] = {

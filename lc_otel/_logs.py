@@ -1,0 +1,44 @@
+"""What a model call says in, the log event that tells it with its content out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import _logs
+from opentelemetry._logs import LogRecord, SeverityNumber
+
+from lc_otel._version import __version__
+from lc_otel.conventions._names import INFERENCE_DETAILS
+
+if TYPE_CHECKING:
+    from opentelemetry._logs import LoggerProvider
+    from opentelemetry.context import Context
+
+
+class DetailsLog:
+    """Emits ``gen_ai.client.inference.operation.details`` (GenAI conventions, events).
+
+    Args:
+        provider: Where log events go; the global provider where None.
+    """
+
+    def __init__(self, provider: LoggerProvider | None) -> None:
+        self._logger = _logs.get_logger("lc_otel", __version__, logger_provider=provider)
+
+    def emit(self, attributes: dict[str, Any], timestamp: int, context: Context) -> None:
+        """Emit one event.
+
+        Args:
+            attributes: What it says.
+            timestamp: Nanoseconds since the epoch.
+            context: Of the model call's span, so that the two are found together.
+        """
+        self._logger.emit(
+            LogRecord(
+                timestamp=timestamp,
+                context=context,
+                severity_number=SeverityNumber.INFO,
+                attributes=attributes,
+                event_name=INFERENCE_DETAILS,
+            )
+        )

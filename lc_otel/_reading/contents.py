@@ -1,0 +1,178 @@
+"""Runs and outcomes in, the pieces of content they carry out; read only where content is wanted."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from lc_otel._reading.messages import (
+    parse_object,
+    read_message,
+    read_messages,
+    read_output,
+    read_tool_content,
+)
+from lc_otel._reading.shapes import first_text, get, mapping, sequence, text
+from lc_otel._reading.values import Reader, read_document
+
+if TYPE_CHECKING:
+    from lc_otel._reading.starts import Source
+    from lc_otel.run import Outcome, Run
+
+KINDS: Mapping[str, str] = {
+    # what `Config.redact` is told of a piece -> the shape its value has
+    "system_instructions": "parts: what the model's API takes apart from the messages",
+    "input_messages": "messages ({role, parts, name?}) given to a model",
+    "output_messages": "messages ({role, parts, finish_reason}) a model answered, one a choice",
+    "tool_definitions": "list of {type, name, description?, parameters?}",
+    "tool_arguments": "what a tool is called with: an object, or a text",
+    "tool_result": "what a tool returned",
+    "retrieval_query": "text",
+    "documents": "list of {id?, score?, content, metadata?}",
+    "input": "what a chain, graph, node or agent is given",
+    "output": "what a chain, graph, node or agent returned",
+    "prompt_variables": "object: the values a prompt template was filled with",
+    "exception_message": "text",
+    "exception_stacktrace": "text",
+    "event": "payload of a custom event, a retry, a text, an agent's action or finish",
+}
+
+INFERENCE = frozenset({"chat", "text_completion"})
+
+_INSTRUCTIONS = ("instructions", "system", "system_instruction")  # of invocation_params
+
+
+def read_input(run: Run, prompt: Run | None, binary: bool) -> Iterator[tuple[str, Any]]:
+    """The pieces known at the start, each with its kind.
+
+    Args:
+        run: The run that starts.
+        prompt: The prompt run that made a model's messages, where one did.
+        binary: Whether base64 payloads are read.
+    """
+    source: Source = run.source
+    if run.operation in INFERENCE:
+        params = mapping(source.extra.get("invocation_params"))
+        instructions = next((params[key] for key in _INSTRUCTIONS if params.get(key)), None)
+        if instructions is not None:
+            parts = read_tool_content(instructions, Reader(binary))
+            if isinstance(parts, str):
+                parts = [{"type": "text", "content": parts}]
+            yield "system_instructions", parts
+        given = sequence(source.input)
+        # Each prompt of a call is a run of its own, so there is one list of messages or one text.
+        messages = given[0] if given else ()
+        if isinstance(messages, str):
+            messages = (messages,)
+        yield "input_messages", read_messages(sequence(messages), Reader(binary))
+        tools = sequence(params.get("tools") or params.get("functions"))
+        if tools:
+            reader = Reader(binary)
+            yield "tool_definitions", [read for tool in tools for read in _read_tool(tool, reader)]
+        if prompt is not None and prompt.source.input:
+            yield "prompt_variables", Reader(binary).read(prompt.source.input)
+    elif run.type == "tool":
+        yield "tool_arguments", Reader(binary).read(parse_object(source.input))
+    elif run.type == "retriever":
+        yield "retrieval_query", Reader(binary).read(source.input)
+    else:
+        yield "input", _read_state(run, source.input, Reader(binary))
+
+
+def read_output_pieces(run: Run, outcome: Outcome, binary: bool) -> Iterator[tuple[str, Any]]:
+    """The pieces known at the end, each with its kind; of a run that failed there is none."""
+    returned = outcome.source
+    if returned is None:
+        return
+    reader = Reader(binary)
+    if run.operation in INFERENCE:
+        yield (
+            "output_messages",
+            [
+                read_output(generation, reason, reader)
+                for generation, reason in zip_longest(
+                    returned, outcome.finish_reasons[: len(returned)]
+                )
+            ],
+        )
+    elif run.type == "tool":
+        if outcome.kind == "ok":
+            yield "tool_result", _read_tool_result(returned, reader)
+    elif run.type == "retriever":
+        documents = sequence(returned)
+        yield "documents", [read_document(document, reader) for document in documents]
+    else:
+        yield "output", _read_state(run, returned, reader)
+
+
+def read_exception(error: BaseException) -> Iterator[tuple[str, str]]:
+    """The message of an exception, and where it was raised."""
+    yield "exception_message", str(error)
+    # Without the causes: the innermost run's span tells each of them where it was raised itself.
+    yield "exception_stacktrace", "".join(traceback.format_exception(error))
+
+
+def _read_state(run: Run, state: Any, reader: Reader) -> Any:
+    """What a chain is given or returns; an agent's messages as messages, however they are given."""
+    if run.operation in {"invoke_agent", "invoke_workflow"} and isinstance(state, dict):
+        messages = state.get("messages")
+        if isinstance(messages, (list, tuple)):
+            rest = {key: value for key, value in state.items() if key != "messages"}
+            read = reader.read(rest)
+            if isinstance(read, dict):
+                return {"messages": read_messages(messages, reader), **read}
+    return reader.read(state)
+
+
+def _read_tool_result(returned: Any, reader: Reader) -> Any:
+    """What a tool said: of a ``ToolMessage`` its content."""
+    if get(returned, "tool_call_id") is not None and not isinstance(returned, Mapping):
+        return reader.read(read_message(returned, reader)["parts"][0].get("response"))
+    return reader.read(returned)
+
+
+def _read_tool(tool: Any, reader: Reader) -> Iterator[dict[str, Any]]:
+    """Definitions of a tool in any provider's form, by an allow-list of fields.
+
+    A provider's own tools (an MCP server, say) carry addresses and headers beside these.
+    """
+    declared = get(tool, "function_declarations")  # Gemini: several in one
+    if declared:
+        for function in sequence(declared):
+            yield from _read_tool(function, reader)
+        return
+    function = get(tool, "function")
+    if function is None:
+        function = get(tool, "toolSpec") or tool  # Bedrock Converse
+    kind = text(get(tool, "type")) or "function"
+    if kind == "custom" and get(tool, "input_schema") is not None:
+        kind = "function"  # Anthropic's word
+    definition: dict[str, Any] = {"type": kind, "name": text(get(function, "name")) or kind}
+    description = get(function, "description")
+    if isinstance(description, str):
+        definition["description"] = description
+    for key in ("parameters", "input_schema", "inputSchema", "parameters_json_schema"):
+        schema = get(function, key)
+        if schema is not None:
+            definition["parameters"] = reader.read(schema)
+            break
+    yield definition
+
+
+def read_prompt(prompt: Run) -> tuple[str | None, str | None]:
+    """Name and version of a prompt template: of the hub's, else the name its program gave it."""
+    metadata = prompt.metadata
+    name = first_text(metadata, "lc_hub_repo", "prompt_name")
+    if name is None:
+        path = get(prompt.source.serialized, "id")
+        class_name = path[-1] if isinstance(path, (list, tuple)) and path else None
+        name = None if prompt.name == class_name or prompt.name in _TEMPLATES else prompt.name
+    return name, first_text(metadata, "lc_hub_commit_hash", "prompt_version")
+
+
+_TEMPLATES = frozenset(
+    # class names, which say nothing of which prompt it is
+    {"ChatPromptTemplate", "PromptTemplate", "FewShotPromptTemplate", "StructuredPrompt"}
+)
