@@ -81,6 +81,13 @@ def chat(start: float, end: float, ask: Sequence[Any], answer: Any, **usage: int
             "langchain.run.name": "ChatOpenAI",
             "langchain.run.outcome": "ok",
             "langgraph.node": "model",
+            "gen_ai.response.time_to_first_chunk": 0.312,
+            "gen_ai.tool.definitions": json.dumps(
+                [
+                    {"type": "function", "name": "forecast", "description": "The weather to come."},
+                    {"type": "function", "name": "radar", "description": "The weather now."},
+                ]
+            ),
             **{f"gen_ai.usage.{name}_tokens": count for name, count in usage.items()},
             "gen_ai.input.messages": json.dumps(ask),
             "gen_ai.output.messages": json.dumps([{**answer, "finish_reason": finish}]),
@@ -190,7 +197,13 @@ def weather_agent() -> Node:
                 "model",
                 4,
                 1_480,
-                {"langchain.run.type": "chain", "langgraph.node": "model", "langgraph.step": 1},
+                {
+                    "langchain.run.type": "chain",
+                    "langgraph.node": "model",
+                    "langgraph.step": 1,
+                    "langchain.input": json.dumps({"messages": [system, question]}),
+                    "langchain.output": json.dumps({"next": "tools"}),
+                },
                 [
                     chat(
                         9,

@@ -38,6 +38,16 @@ const FACTS = [
   ["prompt", "gen_ai.prompt.name"],
 ];
 
+/** How facts and figures are written that are no plain text. */
+const WRITTEN = {
+  "gen_ai.response.time_to_first_chunk": (seconds) => duration(seconds * 1000),
+};
+
+const PAYLOADS = [
+  ["input", "call", "input.value", "langchain.input"],
+  ["output", "result", "output.value", "langchain.output"],
+];
+
 function showDetail(panel, trace, span, close) {
   const attributes = span.attributes;
   panel.replaceChildren(
@@ -47,6 +57,7 @@ function showDetail(panel, trace, span, close) {
       facts(attributes),
       usage(attributes),
       conversation(span),
+      toolsOffered(attributes),
       toolCall(attributes),
       retrieval(attributes),
       inputAndOutput(attributes),
@@ -91,7 +102,8 @@ function facts(attributes) {
     const name = names.find((known) => known in attributes);
     if (!name || (label === "outcome" && attributes[name] === "ok")) return [];
     const value = attributes[name];
-    const shown = Array.isArray(value) ? value.join(", ") : String(value);
+    const written = typeof value === "number" && WRITTEN[name]?.(value);
+    const shown = written || (Array.isArray(value) ? value.join(", ") : String(value));
     return [element("div", null, element("dt", null, label), element("dd", null, shown))];
   });
   return rows.length ? element("dl", { class: "facts" }, rows) : null;
@@ -190,13 +202,26 @@ function documentCard(held, index) {
 }
 
 function inputAndOutput(attributes) {
-  const hasMessages = readMessages(attributes, "input").length || readMessages(attributes, "output").length;
-  if (hasMessages || !("input.value" in attributes || "output.value" in attributes)) return null;
-  return section(
-    "Input and output",
-    "input.value" in attributes ? block("call", ["input"], code(attributes["input.value"])) : null,
-    "output.value" in attributes ? block("result", ["output"], code(attributes["output.value"])) : null,
-  );
+  if (readMessages(attributes, "input").length || readMessages(attributes, "output").length) return null;
+  const blocks = PAYLOADS.flatMap(([label, kind, ...names]) => {
+    const name = names.find((known) => known in attributes);
+    return name ? [block(kind, [label], payload(attributes[name]))] : [];
+  });
+  return blocks.length ? section("Input and output", ...blocks) : null;
+}
+
+/** The state of a graph or agent is often messages alone, which read better as such. */
+function payload(value) {
+  const { messages, ...others } = Object(readJson(value));
+  if (!Array.isArray(messages) || Object.keys(others).length) return code(value);
+  return element("div", null, messages.map((held) => message(held)));
+}
+
+function toolsOffered(attributes) {
+  const tools = readJson(attributes["gen_ai.tool.definitions"]);
+  if (!Array.isArray(tools) || !tools.length) return null;
+  const named = tools.map((held) => [String(held?.name ?? held?.type), held?.description ?? held]);
+  return table(`${plural(tools.length, "tool")} offered`, Object.fromEntries(named), false);
 }
 
 function events(trace, span) {

@@ -141,6 +141,31 @@ def test_messages_read_as_a_conversation(open_page: OpenPage) -> None:
     assert dict(zip(*figures, strict=True)) == {"input": "756", "from cache": "512", "output": "83"}
 
 
+def test_a_step_shows_what_went_in_and_came_out(open_page: OpenPage) -> None:
+    """Messages that are a step's input read as messages; any other payload as it is."""
+    page = open_page(weather_agent())
+    page.press(DOWN, DOWN)
+    assert page.texts(".block.call .message header b") == ["system", "user"]
+    assert json.loads(page.text(".block.result pre")) == {"next": "tools"}
+
+
+def test_a_model_call_shows_facts_and_the_tools_it_was_offered(open_page: OpenPage) -> None:
+    """Provider, model, first chunk and finish reason stand on top; offered tools by name."""
+    page = open_page(weather_agent())
+    page.press(DOWN, DOWN, DOWN)
+    facts = page.texts(".facts dt"), page.texts(".facts dd")
+    assert dict(zip(*facts, strict=True)) == {
+        "provider": "openai",
+        "model": "gpt-5-mini-2026-08-07",
+        "temperature": "0.2",
+        "finished by": "tool_call",
+        "first chunk": "312 ms",
+        "graph node": "model",
+    }
+    assert page.text(".raw summary") == "2 tools offered"
+    assert page.texts(".raw:first-of-type th") == ["forecast", "radar"]
+
+
 def test_tools_and_documents_have_their_own_sections(open_page: OpenPage) -> None:
     """A tool shows arguments and result, a failed one its error, a retriever documents."""
     page = open_page(weather_agent())
@@ -301,7 +326,7 @@ def test_search_finds_content_in_every_trace(open_page: OpenPage) -> None:
     assert page.text("#trace-count") == "2 of 3 traces"
     root = "invoke_agent weather_assistant"
     assert page.names() == [root, "model", "chat gpt-5-mini", "model", "chat gpt-5-mini"]
-    assert page.texts("#spans .dim .text") == [root, "model", "model"]
+    assert page.texts("#spans .dim .text") == [root, "model"]
     page.search("packing-7")
     assert page.names() == [root, "retrieval packing-guide"]
     page.search("nowhere to be found (.*")
@@ -456,6 +481,7 @@ def hostile(attack: str) -> list[Node]:
         "gen_ai.retrieval.documents": json.dumps([document, {**document, "score": 0.5}]),
         "gen_ai.retrieval.query.text": attack,
         "gen_ai.provider.name": attack,
+        "gen_ai.tool.definitions": json.dumps([{"name": attack, "description": attack}, attack]),
         "gen_ai.response.model": attack,
         "gen_ai.response.finish_reasons": [attack],
         "gen_ai.usage.cache_read.input_tokens": attack,
@@ -471,7 +497,10 @@ def hostile(attack: str) -> list[Node]:
         f"llm.input_messages.{attack}.message.content": attack,
         "retrieval.documents.0.document.content": attack,
     }
-    in_and_out = {"input.value": attack, "output.value": json.dumps({attack: attack})}
+    in_and_out = {
+        "input.value": attack,
+        "langchain.output": json.dumps({"messages": [message, attack]}),
+    }
     exception = {"exception.message": attack, "exception.stacktrace": attack, attack: attack}
     operations = ["chat", "execute_tool", "retrieval", "invoke_agent", "invoke_workflow", attack]
     children = [
