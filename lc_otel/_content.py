@@ -99,21 +99,21 @@ def fit(value: Any, budget: int) -> Piece:
 
     What is cut says what size it had. Of a list the first item and the last ones are kept.
     """
-    value, data = _encode(value)
-    target = budget
+    short, target = value, budget
+    size = _weigh(value)
+    if size > 2 * budget:  # numbers may weigh too much, but not by that
+        short = shorten(value, target)
+    short, data = _encode(short)
     while len(data) > budget:
         if target < SMALLEST:
-            value = f"[{len(data)} bytes]"
-            data = to_json(value)
+            short = f"[{size} bytes]"
+            data = to_json(short)
             break
-        short = shorten(value, target)
-        encoded = to_json(short)
-        if len(encoded) <= budget:
-            value, data = short, encoded
-            break
-        # The weights leave out what JSON escapes: aim lower by as much as this was over.
-        target = min(target * budget // len(encoded), target * 9 // 10)
-    return Piece(value, data.decode())
+        if short is not value:
+            # The weights leave out what JSON escapes: aim lower by as much as this was over.
+            target = min(target * budget // len(data), target * 9 // 10)
+        short, data = _encode(shorten(value, target))
+    return Piece(short, data.decode())
 
 
 def shorten(value: Any, budget: int) -> Any:
@@ -233,11 +233,14 @@ def _weigh(value: Any) -> int:
     """About how many bytes the value's JSON has: escapes are not counted."""
     if isinstance(value, str):
         return _size(value) + 2
+    weight = 20  # no number has more digits
     if isinstance(value, list):
-        return 2 + sum(_weigh(item) + 1 for item in value)
-    if isinstance(value, dict):
-        return 2 + sum(_size(key) + 4 + _weigh(item) for key, item in value.items())
-    return 20  # no number has more digits
+        for item in value:
+            weight += _weigh(item) + 1
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            weight += len(key) + 4 + _weigh(item)
+    return weight
 
 
 def _shorten_list(items: list[Any], budget: int) -> list[Any]:

@@ -15,7 +15,7 @@ from lc_otel._reading.contents import (
 )
 from lc_otel._reading.ends import error_name
 from lc_otel._reading.starts import is_prompt, read_request
-from lc_otel._reading.values import Reader
+from lc_otel._reading.values import Reader, Wanted
 from lc_otel.conventions import _names as names
 from lc_otel.conventions import genai, langchain, openinference
 
@@ -50,7 +50,10 @@ class Teller:
     def __init__(self, telling: Telling, report: Report) -> None:
         self._telling = telling
         self.report = report
-        self._captures = telling.content_on_spans or telling.content_in_events
+        policy = telling.policy
+        # A redaction is shown the whole of a piece.
+        limit = policy.max_attribute if policy.redact is None else None
+        self._wanted = Wanted(policy.binary, limit)
 
     def name(self, run: Run) -> str:
         """The span's name."""
@@ -90,7 +93,7 @@ class Teller:
         if content is None:
             return attributes
         pieces = self._capture(
-            content, lambda binary: read_input(run, prompt, binary), "what a run was given"
+            content, lambda wanted: read_input(run, prompt, wanted), "what a run was given"
         )
         return {**self._content_attributes(run, pieces), **attributes}
 
@@ -117,7 +120,7 @@ class Teller:
         if content is None:
             return attributes
         pieces = self._capture(
-            content, lambda binary: read_output_pieces(run, outcome, binary), "what a run returned"
+            content, lambda wanted: read_output_pieces(run, outcome, wanted), "what a run returned"
         )
         return {**self._content_attributes(run, pieces), **attributes}
 
@@ -156,10 +159,9 @@ class Teller:
         """Name and attributes of a span event inside a run."""
         attributes = clean_attributes(dict(event.attributes))
         if event.content is not None and content is not None and self._telling.content_on_spans:
-            binary = self._telling.policy.binary
             pieces = self._capture(
                 content,
-                lambda _: iter([("event", Reader(binary).read(event.content))]),
+                lambda wanted: iter([("event", Reader(wanted).read(event.content))]),
                 "the payload of an event",
             )
             if "event" in pieces:
@@ -169,12 +171,12 @@ class Teller:
     def _capture(
         self,
         content: Content,
-        read: Callable[[bool], Iterator[tuple[str, Any]]],
+        read: Callable[[Wanted], Iterator[tuple[str, Any]]],
         what: str,
     ) -> dict[str, Piece]:
         pieces: dict[str, Piece] = {}
         try:
-            for kind, value in read(self._telling.policy.binary):
+            for kind, value in read(self._wanted):
                 piece = content.capture(kind, value)
                 if piece is not None:
                     pieces[kind] = piece

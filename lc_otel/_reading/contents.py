@@ -15,7 +15,7 @@ from lc_otel._reading.messages import (
     read_tool_content,
 )
 from lc_otel._reading.shapes import first_text, get, mapping, sequence, text
-from lc_otel._reading.values import Reader, read_document
+from lc_otel._reading.values import Reader, Wanted, read_document
 
 if TYPE_CHECKING:
     from lc_otel._reading.starts import Source
@@ -44,20 +44,20 @@ INFERENCE = frozenset({"chat", "text_completion"})
 _INSTRUCTIONS = ("instructions", "system", "system_instruction")  # of invocation_params
 
 
-def read_input(run: Run, prompt: Run | None, binary: bool) -> Iterator[tuple[str, Any]]:
+def read_input(run: Run, prompt: Run | None, wanted: Wanted) -> Iterator[tuple[str, Any]]:
     """The pieces known at the start, each with its kind.
 
     Args:
         run: The run that starts.
         prompt: The prompt run that made a model's messages, where one did.
-        binary: Whether base64 payloads are read.
+        wanted: How much of each piece is wanted.
     """
     source: Source = run.source
     if run.operation in INFERENCE:
         params = mapping(source.extra.get("invocation_params"))
         instructions = next((params[key] for key in _INSTRUCTIONS if params.get(key)), None)
         if instructions is not None:
-            parts = read_tool_content(instructions, Reader(binary))
+            parts = read_tool_content(instructions, Reader(wanted))
             if isinstance(parts, str):
                 parts = [{"type": "text", "content": parts}]
             yield "system_instructions", parts
@@ -66,27 +66,27 @@ def read_input(run: Run, prompt: Run | None, binary: bool) -> Iterator[tuple[str
         messages = given[0] if given else ()
         if isinstance(messages, str):
             messages = (messages,)
-        yield "input_messages", read_messages(sequence(messages), Reader(binary))
+        yield "input_messages", read_messages(sequence(messages), Reader(wanted))
         tools = sequence(params.get("tools") or params.get("functions"))
         if tools:
-            reader = Reader(binary)
+            reader = Reader(wanted)
             yield "tool_definitions", [read for tool in tools for read in _read_tool(tool, reader)]
         if prompt is not None and prompt.source.input:
-            yield "prompt_variables", Reader(binary).read(prompt.source.input)
+            yield "prompt_variables", Reader(wanted).read(prompt.source.input)
     elif run.type == "tool":
-        yield "tool_arguments", Reader(binary).read(parse_object(source.input))
+        yield "tool_arguments", Reader(wanted).read(parse_object(source.input))
     elif run.type == "retriever":
-        yield "retrieval_query", Reader(binary).read(source.input)
+        yield "retrieval_query", Reader(wanted).read(source.input)
     else:
-        yield "input", _read_state(run, source.input, Reader(binary))
+        yield "input", _read_state(run, source.input, Reader(wanted))
 
 
-def read_output_pieces(run: Run, outcome: Outcome, binary: bool) -> Iterator[tuple[str, Any]]:
+def read_output_pieces(run: Run, outcome: Outcome, wanted: Wanted) -> Iterator[tuple[str, Any]]:
     """The pieces known at the end, each with its kind; of a run that failed there is none."""
     returned = outcome.source
     if returned is None:
         return
-    reader = Reader(binary)
+    reader = Reader(wanted)
     if run.operation in INFERENCE:
         yield (
             "output_messages",

@@ -34,6 +34,8 @@ ROLES: Mapping[str, str] = {
     "FunctionMessageChunk": "tool",
 }
 
+_FEW = 8  # messages that are always read
+_OVERHEAD = 60  # bytes of JSON about a message's text
 _GENERAL_TYPES = frozenset({"chat", "ChatMessageChunk", "message"})  # these say who in ``role``
 
 FINISH_REASONS: Mapping[str, str] = {
@@ -59,9 +61,34 @@ FINISH_REASONS: Mapping[str, str] = {
 }
 
 
-def read_messages(messages: Iterable[Any], reader: Reader) -> list[Message]:
-    """The messages a chat model is given, in their order."""
-    return [_read_or_name(message, reader) for message in messages]
+def read_messages(messages: Sequence[Any], reader: Reader) -> list[Message]:
+    """The messages a chat model is given, in their order.
+
+    Of more than are wanted, the first one (the system's, often) and the last ones are read.
+    """
+    limit = reader.limit
+    if limit is None or len(messages) <= _FEW:
+        return [_read_or_name(message, reader) for message in messages]
+    room = limit * 4 // 5
+    last = len(messages) - 1
+    while last > 0 and room > 0:
+        room -= min(_weigh(messages[last]), limit // 5) + _OVERHEAD
+        last -= 1
+    read = [_read_or_name(message, reader) for message in (messages[0], *messages[last + 1 :])]
+    if last > 0:
+        size = sum(map(_weigh, messages[1 : last + 1]))
+        marker = {"type": "omitted", "items": last, "bytes": size}
+        read.insert(1, {"role": "omitted", "parts": [marker]})
+    return read
+
+
+def _weigh(message: Any) -> int:
+    """About how many bytes a message has: those of its text."""
+    content = get(message, "content")
+    if isinstance(content, str):
+        return len(content)
+    texts = (get(block, "text") for block in sequence(content))
+    return sum(len(said) for said in texts if isinstance(said, str))
 
 
 def _read_or_name(message: Any, reader: Reader) -> Message:

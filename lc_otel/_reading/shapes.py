@@ -47,6 +47,8 @@ def number(value: Any, kind: type) -> int | float | None:
 def count(holder: Any, *keys: str) -> int | None:
     for key in keys:
         value = get(holder, key)
+        if type(value) is float and value.is_integer():  # Cohere counts in floats
+            value = int(value)
         if type(value) is int and value >= 0:
             return value
     return None

@@ -14,14 +14,15 @@ from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from lc_otel._reading import messages
 from lc_otel._reading.ends import error_name
 
 MAX_DEPTH = 32
-MAX_ITEMS = 20_000  # of one piece, all levels together
+MAX_ITEMS = 50_000  # of one piece, all levels together
+_FEW = 8  # items of a list that are always read
 
 _INT64 = range(-(2**63), 2**63)
 _FRAMEWORK = ("langchain", "langgraph", "langsmith", "deepagents")
@@ -41,17 +42,22 @@ _FRAMEWORK_DATA = frozenset(
 _AS_TEXT = (date, time, timedelta, Decimal, PurePath, UUID)
 
 
+class Wanted(NamedTuple):
+    """How much of a piece of content is wanted."""
+
+    binary: bool = False
+    """Base64 payloads as they are, rather than their type and size."""
+    limit: int | None = None
+    """Bytes beyond which nothing more is wanted of a piece, so that it need not be read."""
+
+
 class Reader:
-    """Reads one piece of content; never raises, and ends however deep, wide or cyclic it is.
+    """Reads one piece of content; never raises, and ends however deep, wide or cyclic it is."""
 
-    Args:
-        binary: Whether base64 payloads are kept, rather than replaced by their type and size.
-    """
+    __slots__ = ("_around", "_left", "binary", "limit")
 
-    __slots__ = ("_around", "_left", "binary")
-
-    def __init__(self, binary: bool = False) -> None:
-        self.binary = binary
+    def __init__(self, wanted: Wanted) -> None:
+        self.binary, self.limit = wanted
         self._left = MAX_ITEMS
         self._around: list[int] = []
 
@@ -72,14 +78,13 @@ class Reader:
         return not self.binary and text.startswith("data:") and ";base64," in text[:256]
 
     def _read_deeper(self, value: Any, read: Callable[[Reader, Any], Any]) -> Any:
-        self._left -= 1
         if self._left < 0:
-            return "[more items than are captured]"
+            return "[more items than are read]"
         identity = id(value)
         if identity in self._around:
             return "[cycle]"
         if len(self._around) >= MAX_DEPTH:
-            return "[deeper than is captured]"
+            return "[deeper than is read]"
         self._around.append(identity)
         try:
             return read(self, value)
@@ -91,12 +96,24 @@ class Reader:
     def _read_mapping(self, fields: Mapping[Any, Any]) -> Any:
         if "configurable" in fields:
             return "[RunnableConfig]"  # a config's configurable holds what programs keep secret
+        self._left -= len(fields)
         return {
             key if type(key) is str else _name_key(key): self.read(item)
             for key, item in fields.items()
         }
 
     def _read_items(self, items: Any) -> list[Any]:
+        limit = self.limit
+        if limit is not None and len(items) > _FEW:
+            items = [*items]
+            first: type = type(items[0])
+            if _shape_of(first) is Reader._read_message:
+                return messages.read_messages(items, self)
+            if len(items) * 2 > limit:
+                head, tail = items[: limit // 8], items[-limit // 4 :]
+                omitted = f"[{len(items) - len(head) - len(tail)} items omitted]"
+                items = [*head, omitted, *tail]
+        self._left -= len(items)
         return [self.read(item) for item in items]
 
     def _read_named_tuple(self, value: Any) -> dict[str, Any]:
@@ -244,6 +261,8 @@ def _shape_of(cls: type) -> Callable[[Reader, Any], Any]:
         cls.__name__ not in _FRAMEWORK_DATA
     ):
         return Reader._read_class
+    if issubclass(cls, tuple):
+        return Reader._read_named_tuple if hasattr(cls, "_fields") else Reader._read_items
     if hasattr(cls, "__dataclass_fields__") or hasattr(cls, "__pydantic_fields__"):
         return Reader._read_object
     return Reader._read_class
