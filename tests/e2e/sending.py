@@ -29,9 +29,9 @@ NOT_COUNTED = pytest.mark.xfail(
 
 @contextmanager
 def sending(
-    endpoint: str, protocol: str, **settings: Any
+    endpoint: str | None = None, protocol: str | None = None, **settings: Any
 ) -> Iterator[tuple[Pipeline, Callable[[], list[FinishedSpan]]]]:
-    """A pipeline to this endpoint, and a call that gives the spans it has ended so far."""
+    """A pipeline to an endpoint, and a call that gives the spans it has ended so far."""
     with configure(endpoint, protocol, set_global=False, **settings) as pipeline:
         kept = InMemorySpanExporter()
         pipeline.tracer_provider.add_span_processor(SimpleSpanProcessor(kept))  # type: ignore[attr-defined]

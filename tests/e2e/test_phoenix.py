@@ -72,12 +72,16 @@ def get(phoenix: Program, path: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_demo_agent_is_shown_with_all_its_content(phoenix: Program, protocol: str) -> None:
+def test_the_demo_agent_is_shown_with_all_its_content(
+    phoenix: Program, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Messages, tool calls, documents with scores, tokens and the session are where they belong."""
     session_id = f"session-{protocol[:4]}"
     config = Config(capture_content=True, conventions=("openinference",))
-    endpoint = f"http://{phoenix.addresses[protocol]}"
-    with sending(endpoint, protocol, config=config) as (pipeline, ended):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{phoenix.addresses[protocol]}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")  # Phoenix takes traces only
+    with sending(config=config) as (pipeline, ended):
         result = build_agent().invoke(
             {"messages": [("user", QUESTION)]},
             config={
