@@ -223,7 +223,8 @@ def read_export_settings(
 
     def destination(signal: Signal) -> Destination | None:
         exporters = _read_exporters(signal, environ)
-        if endpoint is None and "otlp" not in exporters:
+        asked = signal == "traces" and endpoint is not None  # outright: wins over the variable
+        if "otlp" not in exporters and not asked:
             return None
         return _read_destination(signal, endpoint, protocol, environ)
 

@@ -228,6 +228,13 @@ def test_where_spans_go(
     assert settings.traces == (None if traces is None else Destination(*traces))  # type: ignore[arg-type]
 
 
+def test_metrics_can_be_turned_off_for_an_endpoint_that_takes_none() -> None:
+    """OTEL_METRICS_EXPORTER=none holds beside an endpoint argument: Jaeger takes spans only."""
+    settings = read_export_settings(endpoint=LOCAL, environ={"OTEL_METRICS_EXPORTER": "none"})
+    assert settings.traces is not None
+    assert settings.metrics is None
+
+
 def test_log_events_are_sent_only_where_content_goes_there() -> None:
     """No logger provider is made for nothing."""
     assert read_export_settings(endpoint=LOCAL, environ={}).logs is None
