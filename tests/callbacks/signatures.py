@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,8 @@ def spell(annotation: Any, owner: str) -> str | None:
     """An annotation in today's spelling: its alternatives sorted, no modules, Self as its class."""
     if annotation is inspect.Parameter.empty:
         return None
-    text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
+    plain = inspect.isclass(annotation) and get_origin(annotation) is None
+    text = annotation.__name__ if plain else str(annotation)
     text = re.sub(r"\b(?:\w+\.)+(\w+)", r"\1", text)
     for ours, theirs in {**SYNONYMS, "Self": owner}.items():
         text = re.sub(rf"\b{ours}\b", theirs, text)

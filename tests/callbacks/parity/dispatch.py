@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -119,13 +118,19 @@ async def what_async_handlers_write(cb: SimpleNamespace, record: Record) -> None
 @program
 async def ends_survive_cancellation(cb: SimpleNamespace, record: Record) -> None:
     """`shielded`: the handler of an end runs on, in the context of the caller that is gone."""
-    done = asyncio.Event()
+    reached, done = asyncio.Event(), asyncio.Event()
 
     class Slow(cb.AsyncCallbackHandler):  # type: ignore[name-defined,misc]
         async def _slow(self, *args: Any, **kwargs: Any) -> None:
-            await asyncio.sleep(0.01)
-            record.note("reached", args, written.get())
-            done.set()
+            reached.set()
+            try:
+                await asyncio.sleep(0.01)
+                record.note("told to the end", args, written.get())
+            except asyncio.CancelledError:
+                record.note("cancelled", args)
+                raise
+            finally:
+                done.set()
 
         on_chain_end = on_chain_error = on_llm_end = on_llm_error = _slow
         on_retriever_end = on_retriever_error = on_tool_end = on_tool_error = _slow
@@ -145,15 +150,14 @@ async def ends_survive_cancellation(cb: SimpleNamespace, record: Record) -> None
         (tool.on_tool_end, "tool"),
         (tool.on_tool_error, "tool error"),
     ]:
+        reached.clear()
         done.clear()
         written.set(value)
         task = asyncio.create_task(end(value))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await reached.wait()
         task.cancel()
         await record.aattempt(lambda task=task: task)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(done.wait(), 0.1)
+        await asyncio.wait_for(done.wait(), 10)
 
 
 def _prompt_of(cb: SimpleNamespace, record: Record, conversation: list[Any]) -> None:

@@ -163,7 +163,16 @@ async def life_in_a_loop(line_up: str, cb: SimpleNamespace, record: Record) -> N
     life(line_up, cb, record)
 
 
+RACING = {
+    "raising_through",
+    "raising_through_first",
+    "raising_base_exception",
+    "raising_base_exception_first",
+}
+"""With these LangChain's async manager raises while other handlers still run in threads."""
+
 for _name in LINE_UPS:
     PROGRAMS[f"life[{_name}]"] = partial(life, _name)
-    PROGRAMS[f"alife[{_name}]"] = partial(alife, _name)
     PROGRAMS[f"life_in_a_loop[{_name}]"] = partial(life_in_a_loop, _name)
+    if _name not in RACING:
+        PROGRAMS[f"alife[{_name}]"] = partial(alife, _name)

@@ -83,23 +83,37 @@ class Record:
     """What one program did under one implementation."""
 
     def __init__(self) -> None:
-        self.lines: list[Any] = []
-        self._ids: dict[UUID, str] = {}
-        self._handlers: dict[int, str] = {}
+        self._lines: list[tuple[bool, Any]] = []
         self._thread = threading.get_ident()
         self._loop: Any = None
         self._lock = threading.Lock()
 
-    def note(self, *values: Any) -> None:
-        """Write a line, with run ids as their order of appearance and handlers as their labels."""
+    def note(self, *values: Any, by_handler: bool = False) -> None:
+        """Write a line: what the program saw, or what a handler was called with."""
         line = tuple(self.plain(value) for value in values)
         with self._lock:
-            self.lines.append(line)
+            self._lines.append((by_handler, line))
+
+    def lines(self) -> list[Any]:
+        """All lines, with run ids as the order in which they appear.
+
+        What the program saw counts first: handlers that run in threads may come in any order.
+        """
+        names: dict[UUID, str] = {}
+
+        def named(value: Any) -> Any:
+            if isinstance(value, UUID):
+                return names.setdefault(value, f"run {len(names)}")
+            if isinstance(value, dict):
+                return {key: named(one) for key, one in value.items()}
+            return [named(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+        for by_handler in (False, True):
+            named([line for handlers, line in self._lines if handlers is by_handler])
+        return [named(line) for _, line in self._lines]
 
     def plain(self, value: Any) -> Any:
-        """A value without what differs between two runs of one program."""
-        if isinstance(value, UUID):
-            return self._ids.setdefault(value, f"run {len(self._ids)}")
+        """A copy of a value without what differs between two runs of one program, but for ids."""
         if isinstance(value, dict):
             return {key: self.plain(one) for key, one in value.items()}
         if isinstance(value, (list, tuple)):
@@ -199,7 +213,8 @@ def make_handler(
 
     def method(event: str) -> Any:
         def called(args: Any, kwargs: Any) -> None:
-            record.note(label, event, args, kwargs, record.where(), written.get())
+            place, seen = record.where(), written.get()
+            record.note(label, event, args, kwargs, place, seen, by_handler=True)
             written.set(label)
             if raises is not None:
                 raise raises()
