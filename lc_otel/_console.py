@@ -110,22 +110,27 @@ class TreePrinter(SpanProcessor):
             return
         stream = self._stream or sys.stdout
         try:
-            tty = stream.isatty()
-            text = render_tree(
-                Trace.of(pending.spans),
-                width=shutil.get_terminal_size().columns if tty else _PIPED_WIDTH,
-                unicode=guides_fit(stream.encoding),
-                color=tty and not os.environ.get("NO_COLOR"),
-                note=note,
-            )
             # one write, so that threads do not mix their lines; it begins a new line, whatever
-            # the program was writing; a name may hold what the encoding cannot
-            encoding = stream.encoding or "utf-8"
-            stream.write("\n" + text.encode(encoding, "replace").decode(encoding) + "\n")
+            # the program was writing
+            stream.write("\n" + render_for(stream, Trace.of(pending.spans), note) + "\n")
             stream.flush()
         except Exception:
             # a closed pipe is no reason to break the program
             _logger.debug("A trace could not be printed.", exc_info=True)
+
+
+def render_for(stream: TextIO, trace: Trace, note: str = "") -> str:
+    """Draw a trace as a stream can carry it: its width, its encoding, colours on a terminal."""
+    tty = stream.isatty()
+    text = render_tree(
+        trace,
+        width=shutil.get_terminal_size().columns if tty else _PIPED_WIDTH,
+        unicode=guides_fit(stream.encoding),
+        color=tty and not os.environ.get("NO_COLOR"),
+        note=note,
+    )
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)  # a name may hold what it cannot
 
 
 def _is_local_root(span: ReadableSpan) -> bool:

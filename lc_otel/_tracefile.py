@@ -72,10 +72,20 @@ _STATUSES = ("unset", "ok", "error")
 _IS_REMOTE = 0x200
 """The bit of a span's and a link's flags that says so of its parent and its target."""
 
+_UINT64 = 2**64
+
 _SIGNALS = frozenset({"resourceSpans", "resourceMetrics", "resourceLogs"})
 """What the top of an OTLP/JSON request may hold; only the first is ours to read."""
 
-_MALFORMED = (AttributeError, KeyError, IndexError, RecursionError, TypeError, ValueError)
+_MALFORMED = (
+    AttributeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 """What reading JSON of another shape than OTLP's may raise."""
 
 
@@ -301,22 +311,22 @@ def _decode_span(
         trace_id=_id(span, "traceId"),
         span_id=_id(span, "spanId"),
         parent_id=_id(span, "parentSpanId") if span.get("parentSpanId") else None,
-        name=str(span.get("name", "")),
-        kind=_KINDS[int(span.get("kind", 0))],
-        start_ns=int(span.get("startTimeUnixNano", 0)),
-        end_ns=int(span.get("endTimeUnixNano", 0)),
-        status=_STATUSES[int(status.get("code", 0))],
-        status_message=str(status.get("message", "")),
+        name=_text(span.get("name") or ""),
+        kind=_KINDS[int(span.get("kind") or 0)],
+        start_ns=_time(span, "startTimeUnixNano"),
+        end_ns=_time(span, "endTimeUnixNano"),
+        status=_STATUSES[int(status.get("code") or 0)],
+        status_message=_text(status.get("message") or ""),
         attributes=_attributes(span),
         events=[
             SpanEvent(
-                str(event.get("name", "")), int(event.get("timeUnixNano", 0)), _attributes(event)
+                _text(event.get("name") or ""), _time(event, "timeUnixNano"), _attributes(event)
             )
             for event in span.get("events") or ()
         ],
         links=[(_id(link, "traceId"), _id(link, "spanId")) for link in span.get("links") or ()],
         resource=resource,
-        scope=str((scope_spans.get("scope") or {}).get("name", "")),
+        scope=_text((scope_spans.get("scope") or {}).get("name") or ""),
     )
 
 
@@ -339,7 +349,8 @@ class _RestoredSpan(ReadableSpan):
 
 
 def _restore_resource(resource_spans: Mapping[str, Any]) -> Resource:
-    return Resource(_decode_resource(resource_spans), resource_spans.get("schemaUrl"))
+    schema = _text(resource_spans.get("schemaUrl") or "")
+    return Resource(_decode_resource(resource_spans), schema)
 
 
 def _restore_span(
@@ -347,7 +358,7 @@ def _restore_span(
 ) -> ReadableSpan:
     known = _decode_span(span, {}, scope_spans)
     scope = scope_spans.get("scope") or {}
-    parent = {"traceId": known.trace_id, "spanId": known.parent_id, "flags": span.get("flags", 0)}
+    parent = {"traceId": known.trace_id, "spanId": known.parent_id, "flags": span.get("flags")}
     restored = _RestoredSpan(
         name=known.name,
         context=_restore_context({**span, "flags": 0}),
@@ -361,11 +372,15 @@ def _restore_span(
         start_time=known.start_ns,
         end_time=known.end_ns,
         instrumentation_scope=InstrumentationScope(
-            known.scope, scope.get("version"), scope_spans.get("schemaUrl"), _attributes(scope)
+            known.scope,
+            _text(scope.get("version") or ""),
+            _text(scope_spans.get("schemaUrl") or ""),
+            _attributes(scope),
         ),
     )
     restored._dropped = {  # noqa: SLF001 - our own class
-        what: int(span.get(f"dropped{what}Count", 0)) for what in ("Attributes", "Events", "Links")
+        what: int(span.get(f"dropped{what}Count") or 0)
+        for what in ("Attributes", "Events", "Links")
     }
     return restored
 
@@ -375,7 +390,7 @@ def _restore_context(holder: Mapping[str, Any]) -> SpanContext:
     return SpanContext(
         int(_id(holder, "traceId"), 16),
         int(_id(holder, "spanId"), 16),
-        is_remote=bool(int(holder.get("flags", 0)) & _IS_REMOTE),
+        is_remote=bool(int(holder.get("flags") or 0) & _IS_REMOTE),
         trace_flags=TraceFlags(TraceFlags.SAMPLED),
         trace_state=TraceState.from_header([state]) if state else None,
     )
@@ -389,12 +404,25 @@ def _id(holder: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def _time(holder: Mapping[str, Any], name: str) -> int:
+    value = int(holder.get(name) or 0)
+    if not 0 <= value < _UINT64:
+        msg = f"its {name} is {value}, not nanoseconds since 1970"
+        raise ValueError(msg)
+    return value
+
+
+def _text(value: Any) -> str:
+    """A text without lone surrogates, which JSON can spell and nothing else can carry."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
 def _attributes(holder: Mapping[str, Any]) -> dict[str, Any]:
     return _decode_pairs(holder.get("attributes") or ())
 
 
 def _decode_pairs(pairs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    return {str(pair["key"]): _decode_value(pair.get("value") or {}) for pair in pairs}
+    return {_text(pair["key"]): _decode_value(pair.get("value") or {}) for pair in pairs}
 
 
 def _decode_value(value: Mapping[str, Any]) -> Any:
@@ -404,7 +432,7 @@ def _decode_value(value: Mapping[str, Any]) -> Any:
 
 
 _DECODERS: Mapping[str, Callable[[Any], Any]] = {
-    "stringValue": str,
+    "stringValue": _text,
     "boolValue": bool,
     "intValue": int,
     "doubleValue": float,  # also reads "NaN" and "Infinity", as protobuf's JSON spells them

@@ -13,6 +13,8 @@ import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import (
@@ -44,6 +46,7 @@ from tests import agent_trace
 from tests.receiver import grpc_receiver
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -217,6 +220,42 @@ def test_a_broken_line_costs_only_itself(tmp_path: Path, line: str, warning: str
     [said] = warnings
     assert warning in said
     assert "\n" not in said
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just("\ud800"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every holder and key or index in a JSON value."""
+    for key in value if isinstance(value, dict) else range(len(value)):
+        yield value, key
+        if isinstance(value[key], (dict, list)):
+            yield from places(value[key])
+
+
+@pytest.mark.logs_warnings  # of values that the SDK's resource refuses
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_no_json_breaks_the_reader(tmp_path: Path, data: st.DataObject) -> None:
+    """Whatever stands anywhere in a line, reading and restoring give spans or a warning."""
+    request = encode_request(agent_trace.build(agent_trace.weather_agent())[4:7])
+    holder, key = data.draw(st.sampled_from(list(places(request))))
+    holder[key] = data.draw(JSON)
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps(request) + "\n")
+    spans, warnings = read(path)
+    assert len(spans) + len(warnings) <= 3
+    for line in read_requests(path, warnings.append):
+        said: list[str] = []
+        restored = list(restore_line(path, line, said.append))
+        assert len(restored) == len(spans) or len(restored) + len(said) == 3
+        encode_request(restored)
 
 
 def test_a_line_torn_by_a_killed_writer_spoils_no_other(tmp_path: Path) -> None:

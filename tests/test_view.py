@@ -219,6 +219,16 @@ def test_what_cannot_be_shown_is_one_line(
     assert err == f"lc-otel view: {expected.format(path=path)}\n"
 
 
+def test_a_page_never_overwrites_its_traces(
+    trace_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trace file given as the page's name too is refused, and stays as it was."""
+    before = trace_file.read_bytes()
+    assert main(["view", str(trace_file), "--html", str(trace_file)]) == 1
+    assert "is the trace file itself" in capsys.readouterr().err
+    assert trace_file.read_bytes() == before
+
+
 def test_broken_lines_are_named_and_the_rest_is_shown(
     trace_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

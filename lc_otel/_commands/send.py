@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opentelemetry.sdk.trace import ReadableSpan  # noqa: TID251 - passed on, never looked into
+    from typing_extensions import Self
 
 _REQUEST_BYTES = 1024 * 1024
 """JSON that goes into one request; its encoding is smaller, and receivers take 4 MiB by default."""
@@ -63,22 +64,20 @@ def run(arguments: argparse.Namespace) -> int:
 def _send(path: Path, exporter: CountedExporter, address: str, *, restart: bool) -> None:
     progress = _Progress(path, address)
     begin = _Position() if restart else progress.read()
-    bar = _Bar(path)
     sent = 0
-    for batch in _batches(path, begin, bar.warn):
-        for piece in batch.pieces():
-            failed = exporter.failed
-            exporter.export(piece)
-            if exporter.failed > failed:
-                bar.clear()
-                raise CommandError(
-                    f"{address} did not take the spans: {exporter.last_error}; {sent:,} spans of "
-                    f"{path} were sent, the same command goes on from there"
-                )
-            sent += len(piece)
-        progress.write(batch.end)
-        bar.draw(batch.end.offset, sent)
-    bar.clear()
+    with _Bar(path) as bar:
+        for batch in _batches(path, begin, bar.warn):
+            for piece in batch.pieces():
+                failed = exporter.failed
+                exporter.export(piece)
+                if exporter.failed > failed:
+                    raise CommandError(
+                        f"{address} did not take the spans: {exporter.last_error}; {sent:,} spans "
+                        f"of {path} were sent, the same command goes on from there"
+                    )
+                sent += len(piece)
+            progress.write(batch.end)
+            bar.draw(batch.end.offset, sent)
     before = " (the rest was sent before)" if begin.offset else ""
     print(f"sent {sent:,} spans of {path} to {address}{before}")
 
@@ -188,12 +187,17 @@ class _Bar:
         line = f"{self._name} [{bar}] {share:4.0%} {spans:,} spans"
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
-    def clear(self) -> None:
-        """Make room for another line."""
-        if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
     def warn(self, what: str) -> None:
         """Say something above the bar."""
-        self.clear()
+        self._clear()
         print(what, file=sys.stderr)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

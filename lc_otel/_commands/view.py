@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lc_otel._commands import CommandError
+from lc_otel._console import render_for
 from lc_otel._page import build_page
 from lc_otel._trace import Trace
 from lc_otel._tracefile import decode_line, read_requests
-from lc_otel._tree import guides_fit, render_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 _TREES = 20
 _TRACES_ON_A_PAGE = 500
 _WARNINGS = 5
-_PIPED_WIDTH = 80
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the newest traces first."""
+    if arguments.html and any(_is_same(arguments.html, path) for path in arguments.file):
+        raise CommandError(
+            f"{arguments.html} is the trace file itself; name another file for the page"
+        )
     warnings = _Warnings()
     found = _summarise(arguments.file, warnings)
     warnings.close()
@@ -63,11 +64,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.html:
         _write_page(arguments.html, traces, ", ".join(path.name for path in arguments.file))
     else:
-        _print_trees(traces)
+        for trace in traces:
+            print(render_for(sys.stdout, trace), end="\n\n")
     if len(chosen) > limit:
         left = len(chosen) - limit
         print(f"{left:,} more not shown; --limit {len(chosen)} shows all", file=sys.stderr)
     return 0
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 class _Place(NamedTuple):
@@ -166,20 +172,6 @@ def _load(summary: _Summary) -> Trace:
                     spans[span.span_id] = span
             break
     return Trace.of(spans.values())
-
-
-def _print_trees(traces: Iterator[Trace]) -> None:
-    encoding = sys.stdout.encoding
-    tty = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if tty else _PIPED_WIDTH
-    for trace in traces:
-        text = render_tree(
-            trace,
-            width=width,
-            unicode=guides_fit(encoding),
-            color=tty and not os.environ.get("NO_COLOR"),
-        )
-        print(text.encode(encoding, "replace").decode(encoding), end="\n\n")
 
 
 def _ignore(_: str) -> None:
