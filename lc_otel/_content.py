@@ -215,7 +215,7 @@ def _scrub(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_scrub(item) for item in value]
     if isinstance(value, dict):
-        return {_scrub(key): _scrub(item) for key, item in value.items()}
+        return {_scrub(key) or "(empty)": _scrub(item) for key, item in value.items()}
     if type(value) is int and value not in _INT64:
         return str(value)
     return value

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from lc_otel._reading.ends import error_name
 from lc_otel._reading.messages import (
     parse_object,
     read_message,
@@ -109,8 +110,11 @@ def read_output_pieces(run: Run, outcome: Outcome, wanted: Wanted) -> Iterator[t
 
 def read_exception(error: BaseException) -> Iterator[tuple[str, str]]:
     """The message of an exception, and where it was raised."""
-    yield "exception_message", str(error)
-    # Without the causes: the innermost run's span tells each of them where it was raised itself.
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 -- an exception may hold anything, and spell it badly
+        message = f"[{error_name(type(error))}]"
+    yield "exception_message", message
     yield "exception_stacktrace", "".join(traceback.format_exception(error))
 
 

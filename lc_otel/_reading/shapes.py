@@ -9,9 +9,10 @@ from typing import Any
 
 def get(holder: Any, key: str) -> Any:
     """``holder[key]`` of a mapping, ``holder.key`` of an object, else None."""
-    if isinstance(holder, Mapping):
-        return holder.get(key)
-    return getattr(holder, key, None)
+    try:
+        return holder.get(key) if isinstance(holder, Mapping) else getattr(holder, key, None)
+    except Exception:  # noqa: BLE001 -- a property may do anything
+        return None
 
 
 def mapping(value: Any) -> Mapping[Any, Any]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from lc_otel._reading.shapes import count, first_text, get, mapping, number, text, texts
 from lc_otel.run import Operation, Request, Run, RunType
-
-if TYPE_CHECKING:
-    from uuid import UUID
 
 PROVIDERS: Mapping[str, str] = {
     # LangChain's ls_provider -> well-known values of gen_ai.provider.name (GenAI registry)
@@ -204,7 +202,7 @@ def _inherited_agent(start: Start) -> str | None:
 def _conversation(start: Start) -> str | None:
     for key in start.conversation_keys:
         value = start.metadata.get(key)
-        if value is not None and value != "":
+        if isinstance(value, (str, int, UUID)) and value != "":
             return str(value)
     return None if start.parent is None else start.parent.conversation_id
 
@@ -235,14 +233,14 @@ def unreadable(start: Start, kind: RunType) -> Run:
 
 def read_name(source: Source) -> str:
     """The run's name: LangChain's keyword, else ``serialized``'s name, else the class it names."""
-    name = source.extra.get("name")
-    if not name:
+    name = text(source.extra.get("name"))
+    if name is None:
         serialized = source.serialized
-        name = get(serialized, "name")
-        if not name:
+        name = text(get(serialized, "name"))
+        if name is None:
             path = get(serialized, "id")
-            name = path[-1] if isinstance(path, (list, tuple)) and path else "unknown"
-    return name if isinstance(name, str) else str(name)
+            name = text(path[-1]) if isinstance(path, (list, tuple)) and path else None
+    return name or "unknown"
 
 
 def read_provider(metadata: Mapping[Any, Any], params: Mapping[Any, Any], serialized: Any) -> str:

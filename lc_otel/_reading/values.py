@@ -19,6 +19,7 @@ from uuid import UUID
 
 from lc_otel._reading import messages
 from lc_otel._reading.ends import error_name
+from lc_otel._reading.shapes import get
 
 MAX_DEPTH = 32
 MAX_ITEMS = 50_000  # of one piece, all levels together
@@ -98,7 +99,7 @@ class Reader:
             return "[RunnableConfig]"  # a config's configurable holds what programs keep secret
         self._left -= len(fields)
         return {
-            key if type(key) is str else _name_key(key): self.read(item)
+            key if key and type(key) is str else _name_key(key): self.read(item)
             for key, item in fields.items()
         }
 
@@ -170,16 +171,16 @@ _SHAPES: dict[type, Callable[[Reader, Any], Any]] = {
 
 def read_document(document: Any, reader: Reader) -> dict[str, Any]:
     """A retrieved document: its text, and id, score and metadata where it has them."""
-    metadata = getattr(document, "metadata", None)
+    metadata = get(document, "metadata")
     read: dict[str, Any] = {}
-    identity = getattr(document, "id", None)
-    if identity is not None:
+    identity = get(document, "id")
+    if isinstance(identity, (str, int, UUID)):
         read["id"] = str(identity)
     if isinstance(metadata, Mapping):
         score = _score(metadata)
         if score is not None:
             read["score"] = score
-    read["content"] = reader.read(getattr(document, "page_content", None))
+    read["content"] = reader.read(get(document, "page_content"))
     if metadata:
         read["metadata"] = reader.read(metadata)
     return read
@@ -209,7 +210,7 @@ def _name_integer(value: int) -> str:
 
 def _name_key(key: Any) -> str:
     if isinstance(key, str):
-        return str.__str__(key)
+        return str.__str__(key) or "(empty)"  # which no attribute of a log event may be called
     if key is None or isinstance(key, (bool, float)):
         return str(key)
     if isinstance(key, int):
