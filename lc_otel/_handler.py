@@ -86,7 +86,7 @@ class OTelCallbackHandler(BaseCallbackHandler):
             detail=config.detail,
             max_open_runs=config.max_open_runs,
             max_run_age=config.max_run_age,
-            meter=Meter(meter_provider, config.metric_names),
+            meter=Meter(meter_provider, config.metric_names, self._report),
             details=DetailsLog(logger_provider) if config.content_in_events else None,
         )
         self._conversation_keys = config.conversation_keys

@@ -12,7 +12,7 @@ from lc_otel._version import __version__
 from lc_otel.conventions import _names as names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Histogram, MeterProvider
@@ -145,11 +145,18 @@ class Meter:
     Args:
         provider: Where measurements go; the global provider where None, once one is set.
         spelling: Which names the instruments have.
+        report: Told what failed; a broken meter costs measurements, never the span.
     """
 
-    def __init__(self, provider: MeterProvider | None = None, spelling: Names = "current") -> None:
+    def __init__(
+        self,
+        provider: MeterProvider | None,
+        spelling: Names,
+        report: Callable[[str, Exception], None],
+    ) -> None:
         self._provider = provider
         self._spelling = spelling
+        self._report = report
         self._instruments: dict[str, Histogram] | None = None
 
     @property
@@ -159,7 +166,11 @@ class Meter:
             provider = self._provider or metrics.get_meter_provider()
             if not _takes_measurements(provider):
                 return False
-            self._instruments = _create(provider, self._spelling)
+            try:
+                self._instruments = _create(provider, self._spelling)
+            except Exception as error:  # noqa: BLE001 -- a provider is anybody's
+                self._report("metrics", error)
+                return False
         return True
 
     def record(
@@ -187,6 +198,21 @@ class Meter:
         key = DURATIONS.get(run.operation)
         if key is None or outcome.cached or outcome.kind == "incomplete" or not self.is_on:
             return
+        try:
+            self._record(key, run, outcome, seconds, streaming, chunk_times, context)
+        except Exception as error:  # noqa: BLE001 -- a provider is anybody's
+            self._report("metrics", error)
+
+    def _record(
+        self,
+        key: str,
+        run: Run,
+        outcome: Outcome,
+        seconds: float,
+        streaming: Streaming | None,
+        chunk_times: Sequence[int],
+        context: Context,
+    ) -> None:
         instruments: Any = self._instruments
         attributes = {
             attribute: value

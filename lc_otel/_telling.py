@@ -49,7 +49,7 @@ class Teller:
 
     def __init__(self, telling: Telling, report: Report) -> None:
         self._telling = telling
-        self.report = report
+        self._report = report
         policy = telling.policy
         # A redaction is shown the whole of a piece.
         limit = policy.max_attribute if policy.redact is None else None
@@ -181,7 +181,7 @@ class Teller:
                 if piece is not None:
                     pieces[kind] = piece
         except Exception as error:  # noqa: BLE001 -- what cannot be read costs the piece
-            self.report(what, error)
+            self._report(what, error)
         return pieces
 
     def _content_attributes(self, run: Run, pieces: dict[str, Piece]) -> Attributes:

@@ -297,7 +297,7 @@ def test_a_providers_usage_becomes_exactly_these_attributes(shape: Shape) -> Non
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_no_part_is_larger_than_its_whole(shape: Shape) -> None:
-    """Cached tokens are part of the input, reasoning part of the output, so nothing adds up twice."""
+    """Cached tokens are part of the input and reasoning of the output: nothing adds up twice."""
     usage = _outcome(shape).usage
     if usage is None:
         return
