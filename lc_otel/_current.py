@@ -11,8 +11,9 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.context import Context
 
+from lc_otel._opener import is_on_stack
+
 if TYPE_CHECKING:
-    from types import FrameType
     from uuid import UUID
 
     from opentelemetry.util import types
@@ -33,7 +34,7 @@ class RunSpan(trace.Span):
     __slots__ = (
         "_beneath",
         "_entered",
-        "_frame",
+        "_generator",
         "_outer",
         "_previous",
         "_span",
@@ -42,15 +43,16 @@ class RunSpan(trace.Span):
         "run_id",
     )
 
-    def __init__(self, run_id: UUID, span: trace.Span, frame: FrameType | None = None) -> None:
+    def __init__(self, run_id: UUID, span: trace.Span, generator: int = 0) -> None:
         """Stand for ``span`` until `leave`.
 
         Args:
             run_id: The run whose span this is.
             span: The run's own span, or for a hidden run the span of its nearest shown ancestor.
-            frame: The generator frame that opened the run, where one did. In the same thread and
-                task the run is current only while that generator runs: between two chunks the
-                code that runs is the consumer's.
+            generator: Identity of the generator frame that opened the run, where one did. In the
+                same thread and task the run is current only while that generator runs: between two
+                chunks the code that runs is the consumer's. The frame itself is not held, since a
+                generator nobody holds must be free to end.
         """
         self.run_id = run_id
         self._span: trace.Span | None = span
@@ -58,20 +60,24 @@ class RunSpan(trace.Span):
         self._outer: RunSpan | None = None
         self._entered: Context | None = None
         self._previous: Context | None = None
-        self._frame = frame
-        self._thread = threading.get_ident() if frame is not None else 0
-        self._task = current_task() if frame is not None else None
+        self._generator = generator
+        self._thread = threading.get_ident() if generator else 0
+        self._task = current_task() if generator else None
 
     @property
     def streams(self) -> bool:
         """Whether a generator opened the run, and the run is open."""
-        return self._frame is not None
+        return self._generator != 0
 
     @property
     def is_closing(self) -> bool:
         """Whether the generator that opened the run is being closed by who consumed it."""
         kind, _, traceback = sys.exc_info()
-        return kind is GeneratorExit and traceback is not None and traceback.tb_frame is self._frame
+        return (
+            kind is GeneratorExit
+            and traceback is not None
+            and id(traceback.tb_frame) == self._generator
+        )
 
     def enter(self) -> None:
         """Make this the current span of the calling context."""
@@ -87,7 +93,8 @@ class RunSpan(trace.Span):
         entered, previous = self._entered, self._previous
         # From here on only the span beneath is kept: a context left behind by an ended run must not
         # keep alive the contexts before it.
-        self._entered = self._previous = self._frame = self._task = None
+        self._entered = self._previous = self._task = None
+        self._generator = 0
         if entered is not None and previous is not None and context_api.get_current() is entered:
             context_api.attach(previous)
 
@@ -100,12 +107,13 @@ class RunSpan(trace.Span):
     def _is_current(self) -> bool:
         if self._span is None:
             return False
-        frame = self._frame
-        if frame is None or frame.f_back is not None:
+        if not self._generator:
             return True
-        # The generator is suspended. In its own thread and task that means its consumer is asking;
-        # any other thread or task was started by the body, which still waits for it.
-        return threading.get_ident() != self._thread or current_task() is not self._task
+        # While the generator is suspended, its own thread and task run its consumer; any other
+        # thread or task was started by the body, which still waits for it.
+        if threading.get_ident() != self._thread or current_task() is not self._task:
+            return True
+        return is_on_stack(self._generator, sys._getframe(1))
 
     # -- trace.Span, told by the live span
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import sys
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 _MACHINERY = frozenset(
@@ -45,6 +47,19 @@ def is_stream(frame: FrameType) -> bool:
         return False
     back = frame.f_back
     return back is None or back.f_globals.get("__name__") != "contextlib"
+
+
+def when_gone(frame: FrameType, act: Callable[[], object]) -> object:
+    """Have ``act`` called when a generator of LangChain's is closed or collected.
+
+    Some of them never report that, such as that of a stream with fallbacks. A frame cannot be
+    watched, but the callback manager that each keeps in a variable can: nothing else holds it.
+
+    Returns:
+        What must be kept for as long as it is of interest; None where there is nothing to watch.
+    """
+    manager = frame.f_locals.get("callback_manager")
+    return None if manager is None else weakref.ref(manager, lambda _: act())
 
 
 def is_coroutine(frame: FrameType) -> bool:

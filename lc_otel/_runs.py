@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace
 
@@ -16,13 +16,45 @@ from lc_otel.run import Streaming, Totals
 
 if TYPE_CHECKING:
     import asyncio
-    from types import FrameType
+    from types import CodeType, FrameType
     from uuid import UUID
 
     from lc_otel._content import Content
     from lc_otel.run import Outcome, Run
 
 _REMEMBERED = 1024  # runs that ended whose span context is kept, for children that start late
+
+
+class ToldError(NamedTuple):
+    """An exception that a span has told, known again without being held.
+
+    Held, it would keep alive the frames it passed through, and with them generators that must be
+    free to end.
+    """
+
+    identity: int
+    raised_in: CodeType | None
+    line: int
+    message: str | None
+    """Its text, where content is captured."""
+
+    @classmethod
+    def of(cls, error: BaseException, message: str | None) -> ToldError:
+        """Note an exception down."""
+        return cls(id(error), *_raised_at(error), message)
+
+    def is_of(self, error: BaseException) -> bool:
+        """Whether it is this one: the same object, raised at the same place."""
+        return self[:3] == (id(error), *_raised_at(error))
+
+
+def _raised_at(error: BaseException) -> tuple[CodeType | None, int]:
+    traceback = error.__traceback__
+    if traceback is None:
+        return None, 0
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback.tb_frame.f_code, traceback.tb_lineno
 
 
 class OpenRun:
@@ -36,12 +68,11 @@ class OpenRun:
         "current",
         "epoch_ns",
         "first_chunk_ns",
+        "gone",
         "interrupted",
         "opener_id",
         "parent",
         "prompt",
-        "reported",
-        "reported_text",
         "run",
         "shown",
         "span",
@@ -49,6 +80,7 @@ class OpenRun:
         "suppressed",
         "task",
         "thread",
+        "told",
         "totals",
     )
 
@@ -84,12 +116,12 @@ class OpenRun:
         self.chunk_times: list[int] | None = None
         """When each chunk came, by the monotonic clock; None where that is not measured."""
         self.first_chunk_ns = 0
+        self.gone: object = None
+        """What notices that the generator which opened the run is no more."""
         self.interrupted = False
         """A direct child was paused by an interrupt."""
-        self.reported: BaseException | None = None
-        """The last exception a child has recorded, so that this run does not record it again."""
-        self.reported_text: str | None = None
-        """That exception's message, where content is captured."""
+        self.told: ToldError | None = None
+        """The last exception told within a child, so that this run does not tell it again."""
 
     @property
     def streaming(self) -> Streaming | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import context as context_api
@@ -17,12 +18,13 @@ from lc_otel._current import (
     current_run_id,
     settle,
 )
-from lc_otel._opener import is_coroutine, is_stream, opened_for
+from lc_otel._opener import is_coroutine, is_stream, opened_for, when_gone
 from lc_otel._reading.contents import INFERENCE
 from lc_otel._reading.starts import is_hidden_step
 from lc_otel._runs import (
     OpenRun,
     RunTable,
+    ToldError,
     is_left_behind,
     is_lost,
     look_closer,
@@ -122,8 +124,11 @@ class SpanRecorder:
             entry.span = around.live() if isinstance(around, RunSpan) else around
             entry.content = None if parent is None else parent.content
         self._register(entry, opener)
-        entry.current = RunSpan(run.run_id, entry.span, opener if is_stream(opener) else None)
+        streams = is_stream(opener)
+        entry.current = RunSpan(run.run_id, entry.span, id(opener) if streams else 0)
         entry.current.enter()
+        if streams:
+            entry.gone = when_gone(opener, partial(self.end, run.run_id, Outcome("abandoned")))
         if run.operation in INFERENCE:
             if parent is not None:
                 entry.prompt, parent.prompt = parent.prompt, None
@@ -142,21 +147,14 @@ class SpanRecorder:
 
     def _context_for(self, entry: OpenRun, opener: FrameType, context: Context) -> Context:
         """The context whose current span is to be the parent (docs/context.md, "Whose child")."""
-        current = trace.get_current_span(context)
-        here = settle(current)
-        parent = entry.parent
-        if parent is not None:
-            parent_id = parent.run.run_id
-            if isinstance(here, RunSpan):
-                if here.run_id == parent_id:
-                    return context
-            elif current_run_id(context) == parent_id:
-                return context  # a span the user opened by hand inside the parent's body
-            return context_with(parent.span, context)
+        if entry.parent is not None:
+            return _context_under(entry.parent, context)
         parent_run_id = entry.run.parent_run_id
         ended = None if parent_run_id is None else self.table.ended.get(parent_run_id)
         if ended is not None:
             return context_with(trace.NonRecordingSpan(ended), context)
+        current = trace.get_current_span(context)
+        here = settle(current)
         while isinstance(here, RunSpan):
             around = self.table.open.get(here.run_id)
             if around is None:
@@ -250,9 +248,8 @@ class SpanRecorder:
                 self._measure(self._meter, entry, outcome, now)
             if entry.shown:
                 self._finish(entry, outcome, totals, now)
-            elif parent is not None and entry.reported is not None:
-                parent.reported = entry.reported
-                parent.reported_text = entry.reported_text
+            elif parent is not None and entry.told is not None:
+                parent.told = entry.told
         finally:
             if entry.current is not None:
                 entry.current.leave()
@@ -260,12 +257,9 @@ class SpanRecorder:
     def _measure(self, meter: Meter, entry: OpenRun, outcome: Outcome, now: int) -> None:
         seconds = (now - entry.epoch_ns - entry.started_ns) / 1e9
         context = trace.set_span_in_context(entry.span)
-        try:
-            meter.record(
-                entry.run, outcome, seconds, entry.streaming, entry.chunk_times or (), context
-            )
-        except Exception as error:  # noqa: BLE001 -- a broken meter must not cost the span
-            self._teller.report("metrics", error)
+        meter.record(
+            entry.run, outcome, seconds, entry.streaming, entry.chunk_times or (), context
+        )
 
     def _finish(self, entry: OpenRun, outcome: Outcome, totals: Totals, now: int) -> None:
         run, span, content = entry.run, entry.span, entry.content
@@ -288,17 +282,17 @@ class SpanRecorder:
 
     def _report_error(self, entry: OpenRun, outcome: Outcome, now: int) -> None:
         """Set the status; tell the exception too, unless a child of this run has told it."""
-        error, said = outcome.error, None
-        if error is not None and error is entry.reported:
-            said = entry.reported_text
-        elif error is not None:
-            attributes = self._teller.exception(error, entry.content)
-            entry.span.add_event("exception", attributes, now)
-            said = attributes.get(EXCEPTION_MESSAGE)
+        error, told = outcome.error, None
+        if error is not None:
+            told = entry.told
+            if told is None or not told.is_of(error):
+                attributes = self._teller.exception(error, entry.content)
+                entry.span.add_event("exception", attributes, now)
+                told = ToldError.of(error, attributes.get(EXCEPTION_MESSAGE))
+            if entry.parent is not None:
+                entry.parent.told = told
+        said = None if told is None else told.message
         entry.span.set_status(Status(StatusCode.ERROR, self._teller.status(outcome, said)))
-        if error is not None and entry.parent is not None:
-            entry.parent.reported = error
-            entry.parent.reported_text = said
 
     def _end_children(self, entry: OpenRun, kind: OutcomeKind) -> None:
         for run_id, child in entry.children.copy().items():
@@ -322,6 +316,17 @@ class SpanRecorder:
 
     def _now(self, entry: OpenRun) -> int:
         return entry.epoch_ns + self._monotonic()
+
+
+def _context_under(parent: OpenRun, context: Context) -> Context:
+    """The context for a child of an open run: its span, or one the user opened inside its body."""
+    current = trace.get_current_span(context)
+    if current is parent.current:
+        return context
+    here = settle(current)
+    run_id = parent.run.run_id
+    inside = here.run_id if isinstance(here, RunSpan) else current_run_id(context)
+    return context if inside == run_id else context_with(parent.span, context)
 
 
 def _is_suppressed(context: Context) -> bool:

@@ -108,9 +108,9 @@ class Oracle(Captured):
                     f"{span.name} hangs under {above and above.name}, its run's parent is "
                     f"{runs[run.parent_run_id].name}\n{self}"
                 )
-            self._verify_outcome(span, run)
+            self._verify_outcome(span, run, spans)
 
-    def _verify_outcome(self, span: FinishedSpan, run: Run) -> None:
+    def _verify_outcome(self, span: FinishedSpan, run: Run, spans: dict[str, FinishedSpan]) -> None:
         outcome = span.attributes["langchain.run.outcome"]
         if run.error is not None:
             expected = {
@@ -122,6 +122,12 @@ class Oracle(Captured):
             expected |= {"abandoned"} if self.broken_off else set()
         else:
             expected = {"cancelled", "abandoned"}
+        above = self.collector.started.get(run.parent_run_id)
+        while above is not None:
+            # a run that fails or stops takes with it what still runs inside it
+            if spans[str(above.id)].attributes["langchain.run.outcome"] not in {"ok", "interrupted"}:
+                expected |= {"cancelled", "abandoned"}
+            above = self.collector.started.get(above.parent_run_id)
         assert outcome in expected, f"{span.name} is {outcome}, expected {expected}\n{self}"
         assert (span.status == "error") == (outcome == "error"), f"{span.name}: {span.status}"
 
