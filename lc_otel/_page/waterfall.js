@@ -1,6 +1,7 @@
 // One trace in; rows with their bars on a time axis out.
 
 const STEPS = [1, 2, 5];
+const LABEL_WIDTH = 58; // pixels that "999.9 ms" takes beside a bar
 
 /** A round time without the zeros that only a measured one needs. */
 const tickLabel = (ms) => duration(ms).replace(/\.0+ | 00 s$/, " ").replace(/(\.\d*[1-9])0+ /, "$1 ").trim();
@@ -48,7 +49,7 @@ class Waterfall {
     for (let at = 0; at < this.length; at += step) {
       const share = at / this.length;
       const room = (1 - share) * this.axis.clientWidth;
-      const tick = element("span", { class: "tick" }, room > 48 ? tickLabel(this.from + at) : "");
+      const tick = element("span", { class: "tick" }, room > LABEL_WIDTH ? tickLabel(this.from + at) : "");
       tick.style.left = `${share * 100}%`;
       ticks.push(tick);
     }
@@ -102,8 +103,9 @@ class Waterfall {
     bar.style.width = `${width}%`;
     const label = element("span", { class: "length" }, duration(span.duration));
     const right = left + width;
-    if (right < 84) label.style.left = `calc(${right}% + 6px)`;
-    else if (left > 16) label.style.right = `calc(${100 - left}% + 6px)`;
+    const share = (LABEL_WIDTH / Math.max(this.axis.clientWidth, 1)) * 100;
+    if (right + share < 100) label.style.left = `calc(${right}% + 6px)`;
+    else if (left > share) label.style.right = `calc(${100 - left}% + 6px)`;
     else {
       label.style.right = `max(8px, calc(${100 - right}% + 8px))`;
       label.classList.add("inside");

@@ -419,6 +419,35 @@ def test_light_and_dark_are_readable(open_page: OpenPage, scheme: str) -> None:
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+@pytest.mark.parametrize("width", [1440, 600])
+def test_nothing_sticks_out(open_page: OpenPage, width: int) -> None:
+    """Long lines and words scroll or wrap where they are; bars' labels are never cut off."""
+    long = {"attribute": "w" * 3_000, "n" * 500: "x", "gen_ai.tool.call.result": "y" * 3_000}
+    stack = ("exception", 1, {"exception.stacktrace": "z" * 3_000})
+    node = Node(
+        "s" * 500,
+        0,
+        9,
+        long,
+        [Node(f"c{i}", i, i + 0.5) for i in range(9)],
+        error=("E", "e" * 999),
+        events=[stack],
+    )
+    page = open_page(node)
+    page.driver.set_window_size(width, 900)
+    page.press(DOWN)
+    out = page.js(
+        """return [...document.querySelectorAll("body, main, aside, aside > *, .length")]
+             .filter((e) => {
+               const room = e.closest(".time")?.getBoundingClientRect().right ?? innerWidth;
+               return e.getBoundingClientRect().right > room + 0.5;
+             })
+             .map((e) => e.tagName + "." + e.className)"""
+    )
+    page.driver.set_window_size(1440, 900)
+    assert out == []
+
+
 def test_rows_say_what_they_are(open_page: OpenPage) -> None:
     """Lists and rows carry the roles and states by which a screen reader tells them."""
     page = open_page(weather_agent())
