@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +19,7 @@ from lc_otel.cli import main
 from tests import agent_trace
 from tests.agent_trace import Node, weather_agent
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[1]
 HEADER = re.compile(r"^trace ([0-9a-f]{32})", re.MULTILINE)
 
 FAILED = Node("failed", 0, 700, error=("E", "broke"))
@@ -305,3 +304,40 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert code == 0
     assert path.stat().st_size > 40_000_000
     assert peak < 20_000_000
+
+
+# -- docs/view.md -------------------------------------------------------------------------------
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of the page about viewing."""
+    text = (ROOT / "docs/view.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_docs_program_writes_a_file(tmp_path: Path) -> None:
+    """The program in the docs runs as it stands, and leaves the file that the docs go on with."""
+    [program] = blocks("python")
+    probe = "pipeline.tracer_provider.get_tracer('t').start_span('n').end()"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{probe}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert [span.name for span in read_spans(tmp_path / "traces.jsonl", pytest.fail)] == ["n"]
+
+
+def test_the_docs_tree_is_real(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the docs show is what the command prints."""
+    monkeypatch.chdir(tmp_path)
+    TraceFileExporter("traces.jsonl").export(agent_trace.build(weather_agent()))
+    shown = next(block for block in blocks("console") if "├─" in block)
+    command, _, output = shown.partition("\n")
+    assert main(command.removeprefix("$ lc-otel ").split()) == 0
+    assert capsys.readouterr().out.strip() == output.strip()
