@@ -1,0 +1,207 @@
+"""What never leaves: any content unless it is asked for, and no secret even then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("langchain_core")
+
+from langchain_core.callbacks import dispatch_custom_event
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import StructuredTool
+
+from lc_otel import Config
+from tests.fakes import FakeChat, FakeLLM, FakeRetriever
+from tests.telemetry import Telemetry, answer
+
+# Every text the scenarios use; none of them is part of a name, a class or a key.
+TEXTS = ("quokka", "wombat", "bilby", "numbat", "potoroo", "bandicoot")
+SECRETS = ("sk-planted", "Bearer-planted", "cookie-planted")
+
+
+def _add(zebra: str) -> str:
+    return f"potoroo {zebra}"
+
+
+def _raise(value: Any) -> Any:
+    raise ValueError(f"bandicoot {value}")
+
+
+def _emit(value: Any) -> Any:
+    dispatch_custom_event("progress", {"seen": "numbat"})
+    return value
+
+
+def chain(config: Any) -> None:
+    """A prompt, a model, a parser."""
+    prompt = ChatPromptTemplate([("system", "quokka {wish}"), ("human", "wombat")])
+    (prompt | FakeChat(script=["bilby"]) | StrOutputParser()).invoke({"wish": "numbat"}, config)
+
+
+def stream(config: Any) -> None:
+    """A streamed answer."""
+    list(FakeChat(script=["bilby bilby"]).stream("wombat", config))
+
+
+def call(config: Any) -> None:
+    """A model that calls a tool, and the tool."""
+    wish = {"name": "add", "args": {"zebra": "quokka"}, "id": "c1", "type": "tool_call"}
+    FakeChat(script=[AIMessage("", tool_calls=[wish])]).invoke("wombat", config)
+    StructuredTool.from_function(_add, name="add", description="adds").invoke(wish, config)
+
+
+def text_model(config: Any) -> None:
+    """A model that completes a text."""
+    FakeLLM().invoke("wombat", config)
+
+
+def retrieval(config: Any) -> None:
+    """A retriever."""
+    FakeRetriever().invoke("wombat", config)
+
+
+def failure(config: Any) -> None:
+    """A chain that raises with content in the message."""
+    with pytest.raises(ValueError, match="bandicoot"):
+        RunnableLambda(_raise).invoke("quokka", config)
+    with pytest.raises(RuntimeError):
+        FakeChat(fail=RuntimeError("bandicoot")).invoke("wombat", config)
+
+
+def events(config: Any) -> None:
+    """A custom event with a payload."""
+    RunnableLambda(_emit).invoke("quokka", config)
+
+
+def cancelled(config: Any) -> None:
+    """A call that is cancelled half way."""
+
+    async def main() -> None:
+        task = asyncio.ensure_future(FakeChat(delay=5).ainvoke("wombat", config))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def multimodal(config: Any) -> None:
+    """A message in blocks."""
+    image = {"type": "image_url", "image_url": {"url": "https://quokka.test/wombat.png"}}
+    FakeChat(script=["bilby"]).invoke([HumanMessage([image])], config)
+
+
+SCENARIOS: list[Callable[[Any], None]] = [
+    chain,
+    stream,
+    call,
+    text_model,
+    retrieval,
+    failure,
+    events,
+    cancelled,
+    multimodal,
+]
+
+
+@pytest.mark.parametrize("conventions", [("genai",), ("genai", "openinference")], ids=len)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_without_content_no_text_leaves(scenario: Any, conventions: Any) -> None:
+    """The encoded export of each program holds none of the texts it worked with."""
+    telemetry = Telemetry(Config(conventions=conventions))
+    scenario({"callbacks": [telemetry.handler], "metadata": {"note": "quokka"}})
+    assert telemetry.spans
+    sent = telemetry.encoded()
+    assert [text for text in TEXTS if text.encode() in sent] == []
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_with_content_the_texts_are_there(scenario: Any) -> None:
+    """The test above would see them."""
+    telemetry = Telemetry(Config(capture_content=True))
+    scenario({"callbacks": [telemetry.handler]})
+    sent = telemetry.encoded()
+    assert any(text.encode() in sent for text in TEXTS)
+
+
+@pytest.mark.parametrize("mode", [False, "both"])
+def test_no_planted_secret_leaves(mode: Any) -> None:
+    """Keys and headers in serialized models, parameters, metadata and fields stay."""
+    telemetry = Telemetry(Config(capture_content=mode, conventions=("genai", "openinference")))
+    headers = {"Authorization": "Bearer-planted", "Cookie": "cookie-planted"}
+    telemetry.chat(
+        [{"type": "human", "content": "hi"}],
+        answer({"type": "ai", "content": "ho", "response_metadata": {"headers": headers}}),
+        serialized={
+            "name": "ChatOpenAI",
+            "kwargs": {
+                "openai_api_key": "sk-planted",
+                "default_headers": headers,
+                "openai_api_base": "https://sk-planted:sk-planted@llm.test/v1?key=sk-planted",
+            },
+        },
+        invocation_params={
+            "model": "gpt-4o",
+            "api_key": "sk-planted",
+            "extra_headers": headers,
+            "tools": [{"type": "mcp", "server_label": "m", "headers": headers}],
+        },
+        options={"extra_headers": headers},
+        metadata={"api_key": "sk-planted", "headers": str(headers), "ls_provider": "openai"},
+    )
+    with_secrets = {"configurable": {"api_key": "sk-planted"}}
+    telemetry.chain({"config": with_secrets, "model": KeptModel()}, {"llm": [KeptModel()]})
+    telemetry.tool({"runtime": KeptModel(), "config": with_secrets}, KeptModel())
+    sent = telemetry.encoded()
+    assert b"llm.test" in sent
+    assert [secret for secret in SECRETS if secret.encode() in sent] == []
+
+
+class KeptModel(FakeChat):
+    """A model with keys in its fields."""
+
+    api_key: str = "sk-planted"
+    headers: dict[str, str] = {"Authorization": "Bearer-planted"}
+
+
+def test_metadata_is_told_by_an_allow_list() -> None:
+    """LangGraph copies `configurable` into the metadata, so only named keys are told."""
+    metadata = {"tenant": "acme", "api_key": "sk-planted", "ls_model_type": "chat"}
+    telemetry = Telemetry(Config(metadata_keys=("tenant",)))
+    telemetry.chain({}, {}, metadata=metadata)
+    told = {k: v for k, v in telemetry.attributes.items() if k.startswith("langchain.metadata.")}
+    assert told == {"langchain.metadata.tenant": "acme", "langchain.metadata.ls_model_type": "chat"}
+
+
+def test_an_exception_says_its_type_alone_unless_content_is_captured() -> None:
+    """The message and the stack trace of an exception are content, and so is the status."""
+    off, on = Telemetry(), Telemetry(Config(capture_content=True))
+    for telemetry in (off, on):
+        telemetry.chain({}, error=ValueError("bandicoot"))
+    assert off.span.status.description == "ValueError"
+    assert dict(off.span.events[0].attributes or {}) == {"exception.type": "ValueError"}
+    assert on.span.status.description == "bandicoot"
+    told = dict(on.span.events[0].attributes or {})
+    assert told["exception.message"] == "bandicoot"
+    assert "ValueError: bandicoot" in told["exception.stacktrace"]
+
+
+def test_an_errors_ancestors_say_its_message_too() -> None:
+    """The exception is told once; the status of every run it passed through says why it failed."""
+    telemetry = Telemetry(Config(capture_content=True))
+    inner = RunnableLambda(_raise)
+    with pytest.raises(ValueError, match="bandicoot"):
+        (RunnableLambda(lambda value: value) | inner).invoke(
+            "x", {"callbacks": [telemetry.handler]}
+        )
+    failed = [span for span in telemetry.spans if span.status.description]
+    assert [span.status.description for span in failed] == ["bandicoot x"] * 2
+    assert sum(len(span.events) for span in telemetry.spans) == 1
