@@ -21,9 +21,11 @@ let hits = null; // spans of the shown trace that have it; null means nothing is
 
 // -- what is looked for ---------------------------------------------------------------------
 
-function makeTest() {
-  if (!state.query && !state.kinds.size && !state.errors) return null;
-  const hasText = state.query ? textTest(state.query) : () => true;
+/** A test for the spans of a trace, or null where nothing is looked for. */
+function makeTest(trace) {
+  const text = trace.id.startsWith(state.query.toLowerCase()) ? "" : state.query;
+  if (!text && !state.kinds.size && !state.errors) return null;
+  const hasText = text ? textTest(text) : () => true;
   return (span) =>
     (!state.errors || span.status === "error") &&
     (!state.kinds.size || state.kinds.has(span.kind)) &&
@@ -32,21 +34,27 @@ function makeTest() {
 
 /** Apply search and filters to every trace, and stay on the shown one if it is still among them. */
 function search() {
-  const test = makeTest();
-  const matches = (trace) => !test || (state.query && trace.id.startsWith(state.query.toLowerCase())) || trace.spans.some(test);
-  found = data.traces.flatMap((trace, index) => (matches(trace) ? [index] : []));
+  found = data.traces.flatMap((trace, index) => {
+    const test = makeTest(trace);
+    return !test || trace.spans.some(test) ? [index] : [];
+  });
   const shown = found.length === data.traces.length ? "" : `${count(found.length)} of `;
   byId("trace-count").textContent = `${shown}${plural(data.traces.length, "trace")}`;
   traces.show(found.length);
-  if (found.includes(state.trace)) drawTrace();
-  else openTrace(found[0] ?? -1);
+  if (found.includes(state.trace)) {
+    findHits(data.traces[state.trace]);
+    drawTrace();
+  } else openTrace(found[0] ?? -1);
   markFound();
+}
+
+function findHits(trace) {
+  const test = makeTest(trace);
+  hits = test && new Set(trace.spans.flatMap((span, index) => (test(span) ? [index] : [])));
 }
 
 /** The spans to show: those that match and their ancestors, without what is folded away. */
 function visibleRows(trace) {
-  const test = makeTest();
-  hits = test ? new Set(trace.spans.flatMap((span, index) => (test(span) ? [index] : []))) : null;
   const kept = new Set(hits ?? []);
   for (const hit of hits ?? []) {
     for (let at = trace.spans[hit].parentIndex; at >= 0 && !kept.has(at); at = trace.spans[at].parentIndex) kept.add(at);
@@ -121,7 +129,10 @@ function openTrace(index, spanId) {
   const trace = data.traces[index];
   const span = trace?.spans.findIndex(({ id }) => id === spanId) ?? -1;
   traces.reveal(Math.max(found.indexOf(index), 0));
-  if (trace) byId("traces").setAttribute("aria-activedescendant", `trace-${trace.id}`);
+  if (trace) {
+    byId("traces").setAttribute("aria-activedescendant", `trace-${trace.id}`);
+    findHits(trace);
+  }
   drawTrace();
   if (span >= 0) choose(span);
   else closeDetail();

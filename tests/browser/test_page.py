@@ -332,6 +332,9 @@ def test_search_finds_content_in_every_trace(open_page: OpenPage) -> None:
     page.search("nowhere to be found (.*")
     assert page.names() == []
     assert "Nothing matches" in page.text("#trace-head")
+    page.search(page.traces[2].trace_id[:12].upper())
+    assert page.text("#trace-count") == "1 of 3 traces"
+    assert len(page.names()) == 11
     page.press(ESCAPE)
     assert page.text("#trace-count") == "3 traces"
 
