@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import re
 import threading
 import weakref
 from importlib import import_module
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
+from lc_otel._delivery import CountedExporter
 from lc_otel._errand import Runner
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._install import install, uninstall
@@ -30,11 +30,10 @@ from lc_otel.config import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
-    from opentelemetry.sdk.trace import ReadableSpan
     from typing_extensions import Self
 
 _logger = logging.getLogger(__name__)
@@ -356,99 +355,6 @@ def _forget(pipeline: Pipeline) -> None:
     with _active_lock:
         if _active is pipeline:
             _active = None
-
-
-class CountedExporter(SpanExporter):
-    """Passes spans on, and remembers how many the backend took: `force_flush` will not tell.
-
-    Args:
-        inner: The exporter that does the work.
-        address: Its backend, for the log.
-    """
-
-    def __init__(self, inner: SpanExporter, address: str) -> None:
-        self._inner = inner
-        self._address = address
-        self._reason = _ReasonHeard(inner)
-        self.exported = 0
-        self.failed = 0
-        self.last_error: str | None = None
-        self.closing = False
-        """The pipeline is shutting down, and will say what was lost by itself."""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Export, count, and log the first failure."""
-        reason = None
-        with self._reason as heard:
-            try:
-                result = self._inner.export(spans)
-            except Exception as error:  # noqa: BLE001  # a broken exporter loses no count
-                result, reason = SpanExportResult.FAILURE, repr(error)
-        if result is SpanExportResult.SUCCESS:
-            self.exported += len(spans)
-            return result
-        first = not self.failed
-        self.failed += len(spans)
-        self.last_error = reason or heard.cause or "no reason given"
-        if first and not self.closing:
-            _logger.warning(
-                "%d span(s) did not reach %s: %s (later ones are counted, and said at shutdown)",
-                len(spans),
-                self._address,
-                self.last_error,
-            )
-        return result
-
-    def shutdown(self) -> None:
-        """Shut the inner exporter down, which also ends a retry it waits in."""
-        self._inner.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Ask the inner exporter."""
-        return self._inner.force_flush(timeout_millis)
-
-
-class _ReasonHeard(logging.Filter):
-    """Hears in an exporter's own log why an export failed; its result says only that it did.
-
-    A filter and not a handler, since it changes nothing about where the records go.
-    """
-
-    _CAUSES = (
-        re.compile(r"Failed to establish a new connection: (?P<cause>[^\"')]+)"),  # urllib3
-        re.compile(r"Transient error (?P<cause>.+) encountered while"),
-        re.compile(r"error code: (?:StatusCode\.)?(?P<cause>.+)", re.DOTALL),  # gRPC
-        re.compile(r"batch code: (?P<cause>.+)", re.DOTALL),  # HTTP
-    )
-
-    def __init__(self, exporter: SpanExporter) -> None:
-        super().__init__()
-        modules = {base.__module__ for base in type(exporter).__mro__}
-        self._loggers = [logging.getLogger(module) for module in modules]
-        self._thread: int | None = None
-        self.cause: str | None = None
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Remember the cause, let every record pass."""
-        if record.thread == self._thread and record.levelno >= logging.WARNING:
-            message = record.getMessage()
-            found = next(filter(None, (cause.search(message) for cause in self._CAUSES)), None)
-            if found:
-                self.cause = " ".join(found["cause"].split())
-            elif self.cause is None:
-                self.cause = " ".join(message.split())
-        return True
-
-    def __enter__(self) -> Self:
-        self._thread, self.cause = threading.get_ident(), None
-        # first, since the exporters' own DuplicateFilter hides a reason that was given just before
-        for logger in self._loggers:
-            logger.filters.insert(0, self)
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        for logger in self._loggers:
-            logger.removeFilter(self)
 
 
 def _build_file_exporter(path: Path) -> SpanExporter:

@@ -16,7 +16,8 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from lc_otel._pipeline import CountedExporter, Pipeline, configure
+from lc_otel._delivery import CountedExporter
+from lc_otel._pipeline import Pipeline, configure
 from lc_otel.config import ConfigurationError
 from tests.receiver import RECEIVERS, Address, Fault, dead_endpoint, grpc_receiver, http_receiver
 
@@ -205,7 +206,7 @@ def test_flush_says_when_nothing_arrived(protocol: str, caplog: pytest.LogCaptur
     make_spans(pipeline, 2)
     assert not pipeline.flush()
     assert not pipeline.shutdown()
-    ours = [record.getMessage() for record in caplog.records if record.name == "lc_otel._pipeline"]
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("lc_otel")]
     assert len(ours) == 2
     assert ours[0].startswith(f"3 span(s) did not reach {endpoint}: ")
     assert ours[1].startswith(f"5 of 5 spans did not reach {endpoint}: ")

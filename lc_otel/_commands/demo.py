@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             endpoint=arguments.endpoint,
             protocol=arguments.protocol,
             headers=dict(arguments.header) or None,
-            service_name=os.environ.get("OTEL_SERVICE_NAME", "lc-otel-demo"),
+            service_name="lc-otel-demo",
             console=True,
             timeout=_EXPORT_TIMEOUT,
             set_global=False,
@@ -52,14 +51,15 @@ def run(arguments: argparse.Namespace) -> int:
             raise CommandError("OTEL_SDK_DISABLED is true, so nothing is recorded; unset it")
         print(f"question  {_agent.QUESTION}\nanswer    ", end="")
         trace_id = _print_answer(_agent.build_agent(), _agent.QUESTION, pipeline)
-        pipeline.shutdown(_SHUTDOWN_TIMEOUT)
+        whole = pipeline.shutdown(_SHUTDOWN_TIMEOUT)
 
     print(f"\ntrace id  {trace_id}")
     if pipeline.address is None:
         print("next      lc-otel demo --endpoint http://localhost:4317  sends it to a backend")
         return 0
     if pipeline.failed or not pipeline.exported:
-        reason = pipeline.last_error or "no answer in time"
+        unasked = "no span was sampled, see OTEL_TRACES_SAMPLER" if whole else "no answer in time"
+        reason = pipeline.last_error or unasked
         raise CommandError(f"{pipeline.address} did not take the trace: {reason}")
     print(f"sent      {pipeline.exported} spans, accepted by {pipeline.address}")
     print(f"see it    {arguments.jaeger.rstrip('/')}/trace/{trace_id}")
