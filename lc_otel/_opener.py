@@ -38,6 +38,11 @@ def find_opener() -> FrameType:
     return frame
 
 
+def is_langchains(frame: FrameType) -> bool:
+    """Whether LangChain's own code opened the run, and not a program's with managers of its own."""
+    return str(frame.f_globals.get("__name__", "")).startswith("langchain")
+
+
 def is_stream(frame: FrameType) -> bool:
     """Whether the run was opened by a generator, whose consumer runs between two of its chunks.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opentelemetry import trace
 
 from lc_otel._current import RunSpan, current_task
-from lc_otel._opener import is_on_stack
+from lc_otel._opener import is_langchains, is_on_stack
 from lc_otel._reading.starts import is_prompt
 from lc_otel.run import Streaming, Totals
 
@@ -61,6 +61,7 @@ class OpenRun:
     """A run that has started and not ended."""
 
     __slots__ = (
+        "can_be_lost",
         "children",
         "chunk_times",
         "chunks",
@@ -85,7 +86,7 @@ class OpenRun:
     )
 
     def __init__(
-        self, run: Run, parent: OpenRun | None, started_ns: int, epoch_ns: int, opener_id: int
+        self, run: Run, parent: OpenRun | None, started_ns: int, epoch_ns: int, opener: FrameType
     ) -> None:
         self.run = run
         self.parent = parent
@@ -99,8 +100,11 @@ class OpenRun:
         self.current: RunSpan | None = None
         self.shown = False
         self.suppressed = False
-        self.opener_id = opener_id
+        self.opener_id = id(opener)
         """Identity of the frame that opened the run; the frame itself is not kept alive."""
+        self.can_be_lost = run.type != "chain" and is_langchains(opener)
+        """LangChain reports every end of a chain, but not that of a model, tool or retriever that
+        is cancelled."""
         self.thread = threading.get_ident()
         self.task = current_task()
         self.content: Content | None = None
@@ -186,7 +190,7 @@ def is_lost(around: OpenRun, entry: OpenRun, opener: FrameType) -> bool:
     stack: a model or tool that is cancelled never reports it.
     """
     return (
-        around.run.type != "chain"
+        around.can_be_lost
         and around.thread == entry.thread
         and around.task is entry.task
         and not around.streams
@@ -200,7 +204,7 @@ def is_left_behind(child: OpenRun) -> bool:
     So it is with a model or tool whose task is over, and with one that was opened in the task that
     has now run on past it.
     """
-    if child.run.type == "chain" or child.streams:
+    if child.streams or not child.can_be_lost:
         return False
     task = child.task
     if task is not None and task.done():

@@ -102,7 +102,7 @@ class SpanRecorder:
         """Open ``run`` in the calling context, under ``parent`` if that is open."""
         now = self._monotonic()
         epoch = self._clock() - now if parent is None else parent.epoch_ns
-        entry = OpenRun(run, parent, now, epoch, id(opener))
+        entry = OpenRun(run, parent, now, epoch, opener)
         context = context_api.get_current()
         if (parent is not None and parent.suppressed) or _is_suppressed(context):
             entry.suppressed = True
@@ -179,7 +179,7 @@ class SpanRecorder:
         self.table.open[run_id] = entry
         if entry.parent is not None:
             entry.parent.children[run_id] = entry
-        elif entry.task is not None and entry.run.type != "chain" and is_coroutine(opener):
+        elif entry.task is not None and entry.can_be_lost and is_coroutine(opener):
             self._watch(entry.task, run_id)
 
     def _watch(self, task: asyncio.Task[Any], run_id: UUID) -> None:

@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from opentelemetry import trace
 
+from lc_otel.callbacks import CallbackManager
 from lc_otel.config import Config
 from lc_otel.testing import capture
 from tests.fakes import FakeChat, FakeLLM, StreamingChat
@@ -264,3 +265,19 @@ async def test_a_hanging_root_does_not_swallow_the_next(oracle: Oracle) -> None:
     FakeChat().invoke("again", oracle.config())
     assert len(oracle.traces) == 2
     assert oracle.handler.open_runs == 0
+
+
+def test_a_run_of_the_programs_own_manager_is_never_taken_for_lost() -> None:
+    """A model run opened by hand in a helper stays open while other runs come and go."""
+    with capture() as captured:
+
+        def ask() -> Any:
+            manager = CallbackManager.configure([captured.handler])
+            [run] = manager.on_llm_start({"name": "mine"}, ["x"])
+            return run
+
+        mine = ask()
+        FakeChat().invoke("hi", {"callbacks": [captured.handler]})
+        assert captured.handler.span_for(mine.run_id) is not None
+        mine.on_llm_end({"generations": [[{"text": "x"}]]})
+    assert {span.attributes["langchain.run.outcome"] for span in captured.spans} == {"ok"}
