@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lc_otel._commands import CommandError
 from lc_otel._commands._backend import add_backend_arguments, quiet
-from lc_otel._pipeline import CountedExporter, build_span_exporter
+from lc_otel._pipeline import build_span_exporter
 from lc_otel._tracefile import read_requests, restore_line
 from lc_otel.config import read_export_settings
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan  # noqa: TID251 - passed on, never looked into
     from typing_extensions import Self
+
+    from lc_otel._delivery import CountedExporter
 
 _REQUEST_BYTES = 1024 * 1024
 """JSON that goes into one request; its encoding is smaller, and receivers take 4 MiB by default."""
