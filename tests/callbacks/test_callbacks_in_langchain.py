@@ -252,6 +252,13 @@ async def test_langchains_handlers_work_in_our_managers(base: Any) -> None:
     assert told == [["Human: hi"], ["Human: ho"]]
 
 
+async def test_an_inline_handler_hears_of_async_text_models_beside_another() -> None:
+    """The documented way round LangChain's fault: both handlers inline, both are told."""
+    other, mine = listener(run_inline=True), listener(AsyncCallbackHandler, run_inline=True)
+    await FakeListLLM(responses=["text"]).ainvoke("hi", {"callbacks": [other, mine]})
+    assert events(other) == events(mine) == ["on_llm_start", "on_llm_end"]
+
+
 def test_managers_of_both_kinds_merge() -> None:
     """A config with our manager over one with LangChain's, and the other way round."""
     ours, theirs = listener(), listener()
