@@ -53,7 +53,9 @@ def find_program(name: str, image: str, *others: str) -> str:
     path = str(cached) if cached.exists() else None
     for candidate in (name, *others):
         path = path or shutil.which(candidate)
-    return path or miss(f"{name} {version}", "scripts/build-backends collector jaeger builds it (Go needed)")
+    return path or miss(
+        f"{name} {version}", "scripts/build-backends collector jaeger builds it (Go needed)"
+    )
 
 
 def free_addresses(count: int) -> list[str]:

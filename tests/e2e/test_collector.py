@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry import trace
 
+from tests.e2e.documented import read_settings
 from tests.e2e.programs import DEPLOY, ROOT, find_collector, find_program, wait_until
-from tests.e2e.sending import PROTOCOLS, assert_shown, sending
+from tests.e2e.sending import PROTOCOLS, assert_shown, end_span, sending
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,6 +115,21 @@ def test_the_demo_agents_trace_arrives_whole(backend: Backend, protocol: str) ->
     }
     assert sum(span.parent_id is None for span in sent) == 1
     assert_shown(backend.jaeger, sent)
+
+
+def test_the_documented_settings_reach_jaeger(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/backends.md gives for Jaeger, but for the address, is enough."""
+    settings = read_settings()["Jaeger"] | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": backend.endpoint("grpc"),
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with sending() as (pipeline, ended):
+        end_span(pipeline)
+        assert pipeline.flush()
+    assert_shown(backend.jaeger, ended())
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

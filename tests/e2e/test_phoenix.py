@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lc_otel.config import Config
+from tests.e2e.documented import read_settings
 from tests.e2e.programs import CACHE, Launcher, Program, answers, free_addresses, miss, wait_until
 from tests.e2e.sending import PROTOCOLS, sending
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.phoenix
 
+PROJECT = "my-agent"
+"""As docs/backends.md has it."""
 MESSAGE = "llm.{}_messages.{}.message.{}"
 CALL = "tool_calls.0.tool_call.function.{}"
 
@@ -64,10 +68,15 @@ def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
 
 def get(phoenix: Program, path: str) -> list[dict[str, Any]]:
-    """Return what Phoenix's API has under a path of the default project."""
-    url = f"http://{phoenix.addresses['http/protobuf']}/v1/projects/default/{path}?limit=1000"
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        found: list[dict[str, Any]] = json.load(answer)["data"]
+    """Return what Phoenix's API has under a path of the project; nothing before its first span."""
+    base = f"http://{phoenix.addresses['http/protobuf']}/v1/projects/{PROJECT}"
+    try:
+        with urllib.request.urlopen(f"{base}/{path}?limit=1000", timeout=30) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["data"]
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return []
+        raise
     return found
 
 
@@ -78,9 +87,12 @@ def test_the_demo_agent_is_shown_with_all_its_content(
     """Messages, tool calls, documents with scores, tokens and the session are where they belong."""
     session_id = f"session-{protocol[:4]}"
     config = Config(capture_content=True, conventions=("openinference",))
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://{phoenix.addresses[protocol]}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")  # Phoenix takes traces only
+    settings = read_settings()["Phoenix"] | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{phoenix.addresses[protocol]}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
     with sending(config=config) as (pipeline, ended):
         result = build_agent().invoke(
             {"messages": [("user", QUESTION)]},
