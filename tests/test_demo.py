@@ -149,6 +149,15 @@ def test_the_search_for_content_can_find_it(
     assert texts_found(backend) == ["Falcon Rest"]
 
 
+def test_content_leaves_when_it_is_asked_for(
+    backend: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The standard variable turns it on: question, answer, documents and results are sent."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "SPAN_ONLY")
+    assert demo("--endpoint", backend.endpoint, "--protocol", backend.protocol) == 0
+    assert {_agent.QUESTION, ANSWER, "Birch Saddle Hut", "total: 186"} <= set(texts_found(backend))
+
+
 @pytest.mark.usefixtures("spans_only")
 @pytest.mark.logs_warnings("what the exporters say about a backend that is not there")
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
