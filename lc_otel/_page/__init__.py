@@ -20,8 +20,9 @@ from lc_otel._tree import sum_tokens
 if TYPE_CHECKING:
     from lc_otel._trace import FinishedSpan, Trace
 
+_STYLES = ("page.css", "panel.css")
 _SCRIPTS = ("model.js", "dom.js", "waterfall.js", "detail.js", "app.js")
-"""Concatenated in this order."""
+"""Both concatenated in this order."""
 
 _POLICY = (
     "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
@@ -72,7 +73,7 @@ def build_page(traces: Iterable[Trace], source: str) -> Iterator[str]:
         traces: Each with at least one span, in the order to list them.
         source: What the page says its traces are from.
     """
-    style = _read("page.css")
+    style = "\n".join(map(_read, _STYLES))
     script = "\n".join(map(_read, _SCRIPTS))
     policy = _POLICY.format(style=_hash(style), script=_hash(script))
     page = _read("page.html").replace("@CSP@", policy)

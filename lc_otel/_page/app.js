@@ -57,7 +57,12 @@ function findHits(trace) {
 function visibleRows(trace) {
   const kept = new Set(hits ?? []);
   for (const hit of hits ?? []) {
-    for (let at = trace.spans[hit].parentIndex; at >= 0 && !kept.has(at); at = trace.spans[at].parentIndex) kept.add(at);
+    for (
+      let at = trace.spans[hit].parentIndex;
+      at >= 0 && !kept.has(at);
+      at = trace.spans[at].parentIndex
+    )
+      kept.add(at);
   }
   const rows = [];
   for (let index = 0; index < trace.spans.length; index++) {
@@ -78,7 +83,11 @@ function markFound() {
   const walker = document.createTreeWalker(byId("detail"), NodeFilter.SHOW_TEXT);
   while (walker.nextNode() && ranges.length < 1000) {
     const text = walker.currentNode.data.toLowerCase();
-    for (let at = text.indexOf(wanted); at >= 0 && ranges.length < 1000; at = text.indexOf(wanted, at + wanted.length)) {
+    for (
+      let at = text.indexOf(wanted);
+      at >= 0 && ranges.length < 1000;
+      at = text.indexOf(wanted, at + wanted.length)
+    ) {
       const range = new StaticRange({
         startContainer: walker.currentNode,
         startOffset: at,
@@ -115,8 +124,14 @@ function makeTraceRow(row) {
     element(
       "div",
       { class: "muted" },
-      element("span", null, trace.tokens ? `${tokens(trace.tokens)} tokens` : plural(trace.spans.length, "span")),
-      trace.failed ? element("span", { class: "cross" }, `✗ ${plural(trace.failed, "error")}`) : null,
+      element(
+        "span",
+        null,
+        trace.tokens ? `${tokens(trace.tokens)} tokens` : plural(trace.spans.length, "span"),
+      ),
+      trace.failed
+        ? element("span", { class: "cross" }, `✗ ${plural(trace.failed, "error")}`)
+        : null,
     ),
   );
 }
@@ -144,7 +159,13 @@ function drawTrace() {
   if (!trace) {
     waterfall.clear();
     byId("trace-head").replaceChildren(
-      element("p", { class: "muted" }, data.traces.length ? "Nothing matches the search and the filters." : "There are no traces in this page."),
+      element(
+        "p",
+        { class: "muted" },
+        data.traces.length
+          ? "Nothing matches the search and the filters."
+          : "There are no traces in this page.",
+      ),
     );
     return;
   }
@@ -173,7 +194,8 @@ function drawTrace() {
 function choose(index) {
   const trace = data.traces[state.trace];
   const span = trace.spans[index];
-  for (let at = span.parentIndex; at >= 0; at = trace.spans[at].parentIndex) state.closed.delete(at);
+  for (let at = span.parentIndex; at >= 0; at = trace.spans[at].parentIndex)
+    state.closed.delete(at);
   state.span = index;
   byId("detail").hidden = false;
   showDetail(byId("detail"), trace, span, closeDetail);
@@ -231,7 +253,11 @@ byId("help").addEventListener("click", () => byId("keys").showModal());
 
 for (const [kind, label] of Object.entries(KINDS)) {
   if (!data.traces.some((trace) => trace.spans.some((span) => span.kind === kind))) continue;
-  const button = element("button", { type: "button", "data-kind": kind, "aria-pressed": "false", title: `Only ${label}` }, label);
+  const button = element(
+    "button",
+    { type: "button", "data-kind": kind, "aria-pressed": "false", title: `Only ${label}` },
+    label,
+  );
   button.addEventListener("click", () => {
     if (!state.kinds.delete(kind)) state.kinds.add(kind);
     button.setAttribute("aria-pressed", String(state.kinds.has(kind)));
@@ -248,7 +274,9 @@ function toggleErrors() {
 
 function toggleTheme() {
   const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const dark = root.dataset.theme
+    ? root.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
 }
 
@@ -327,9 +355,11 @@ document.addEventListener("keydown", (event) => {
     byId("spans").focus();
     if (event.key === "Enter") return;
   }
-  const inPanel = byId("detail").contains(event.target) && event.key.length > 1 && event.key !== "Escape";
+  const inPanel =
+    byId("detail").contains(event.target) && event.key.length > 1 && event.key !== "Escape";
   const inTraces = event.target === byId("traces") && /^Arrow(Up|Down)$/.test(event.key);
-  const onButton = event.target.closest("button, summary") && event.key.length > 1 && event.key !== "Escape";
+  const onButton =
+    event.target.closest("button, summary") && event.key.length > 1 && event.key !== "Escape";
   if (inPanel || onButton || !Object.hasOwn(KEYS, event.key)) return;
   if (state.trace < 0 && !"/?tEscape".includes(event.key)) return;
   event.preventDefault();

@@ -5,9 +5,18 @@ const LONG = 4000; // characters shown of a long text before it is asked for
 const PART = {
   text: (part) => prose(part.content),
   reasoning: (part) =>
-    element("details", { class: "reasoning", open: true }, element("summary", null, "reasoning"), prose(part.content)),
+    element(
+      "details",
+      { class: "reasoning", open: true },
+      element("summary", null, "reasoning"),
+      prose(part.content),
+    ),
   tool_call: (part) =>
-    block("call", ["calls ", element("b", null, String(part.name ?? "a tool")), callId(part)], code(part.arguments)),
+    block(
+      "call",
+      ["calls ", element("b", null, String(part.name ?? "a tool")), callId(part)],
+      code(part.arguments),
+    ),
   tool_call_response: (part) =>
     block("result", ["result", callId(part)], code(part.response ?? part.result)),
   blob: (part) => attachment(part, `${count((part.content ?? "").length)} characters of base64`),
@@ -18,10 +27,22 @@ const PART = {
 const TOKENS = [
   // label, GenAI name, OpenInference name
   ["input", "gen_ai.usage.input_tokens", "llm.token_count.prompt"],
-  ["from cache", "gen_ai.usage.cache_read.input_tokens", "llm.token_count.prompt_details.cache_read"],
-  ["to cache", "gen_ai.usage.cache_write.input_tokens", "llm.token_count.prompt_details.cache_write"],
+  [
+    "from cache",
+    "gen_ai.usage.cache_read.input_tokens",
+    "llm.token_count.prompt_details.cache_read",
+  ],
+  [
+    "to cache",
+    "gen_ai.usage.cache_write.input_tokens",
+    "llm.token_count.prompt_details.cache_write",
+  ],
   ["output", "gen_ai.usage.output_tokens", "llm.token_count.completion"],
-  ["reasoning", "gen_ai.usage.reasoning.output_tokens", "llm.token_count.completion_details.reasoning"],
+  [
+    "reasoning",
+    "gen_ai.usage.reasoning.output_tokens",
+    "llm.token_count.completion_details.reasoning",
+  ],
 ];
 
 const FACTS = [
@@ -71,7 +92,11 @@ function showDetail(panel, trace, span, close) {
 }
 
 function heading(trace, span, close) {
-  const button = element("button", { type: "button", class: "close", "aria-label": "Close", title: "Close (Esc)" }, "×");
+  const button = element(
+    "button",
+    { type: "button", class: "close", "aria-label": "Close", title: "Close (Esc)" },
+    "×",
+  );
   button.addEventListener("click", close);
   return element(
     "div",
@@ -133,7 +158,11 @@ function conversation(span) {
   if (span.kind !== "model") return null;
   return section(
     "Conversation",
-    element("p", { class: "muted" }, "Not recorded: content is captured only where it is asked for (capture_content)."),
+    element(
+      "p",
+      { class: "muted" },
+      "Not recorded: content is captured only where it is asked for (capture_content).",
+    ),
   );
 }
 
@@ -202,7 +231,8 @@ function documentCard(held, index) {
 }
 
 function inputAndOutput(attributes) {
-  if (readMessages(attributes, "input").length || readMessages(attributes, "output").length) return null;
+  if (readMessages(attributes, "input").length || readMessages(attributes, "output").length)
+    return null;
   const blocks = PAYLOADS.flatMap(([label, kind, ...names]) => {
     const name = names.find((known) => known in attributes);
     return name ? [block(kind, [label], payload(attributes[name]))] : [];
@@ -214,7 +244,11 @@ function inputAndOutput(attributes) {
 function payload(value) {
   const { messages, ...others } = Object(readJson(value));
   if (!Array.isArray(messages) || Object.keys(others).length) return code(value);
-  return element("div", null, messages.map((held) => message(held)));
+  return element(
+    "div",
+    null,
+    messages.map((held) => message(held)),
+  );
 }
 
 function toolsOffered(attributes) {
@@ -233,9 +267,16 @@ function events(trace, span) {
       return element(
         "article",
         { class: `event ${event.name === "exception" ? "failure" : ""}` },
-        element("header", null, element("b", null, event.name), element("span", { class: "muted" }, ` at ${duration(event.at)}`)),
+        element(
+          "header",
+          null,
+          element("b", null, event.name),
+          element("span", { class: "muted" }, ` at ${duration(event.at)}`),
+        ),
         Object.keys(others).length ? pairs(others) : null,
-        stack === undefined ? null : element("pre", { class: "stack", tabindex: "0" }, String(stack)),
+        stack === undefined
+          ? null
+          : element("pre", { class: "stack", tabindex: "0" }, String(stack)),
       );
     }),
   );
@@ -243,7 +284,10 @@ function events(trace, span) {
 
 function links(span) {
   if (!span.links.length) return null;
-  return section("Links", span.links.map(([trace, id]) => element("p", { class: "id" }, `trace ${trace} · span ${id}`)));
+  return section(
+    "Links",
+    span.links.map(([trace, id]) => element("p", { class: "id" }, `trace ${trace} · span ${id}`)),
+  );
 }
 
 function table(title, values, open) {
@@ -253,7 +297,12 @@ function table(title, values, open) {
 
 function pairs(values) {
   const rows = Object.entries(values).map(([name, value]) =>
-    element("tr", null, element("th", { scope: "row" }, name), element("td", null, shorten(asText(value), plain))),
+    element(
+      "tr",
+      null,
+      element("th", { scope: "row" }, name),
+      element("td", null, shorten(asText(value), plain)),
+    ),
   );
   return element("table", null, element("tbody", null, rows));
 }
@@ -263,7 +312,12 @@ function section(title, ...content) {
 }
 
 function block(kind, title, content) {
-  return element("div", { class: `block ${kind}` }, element("div", { class: "title" }, title), content);
+  return element(
+    "div",
+    { class: `block ${kind}` },
+    element("div", { class: "title" }, title),
+    content,
+  );
 }
 
 function callId(part) {
@@ -275,9 +329,13 @@ function attachment(part, what) {
   return element("p", { class: "attachment" }, `${kind}: ${what ?? "no content"}`);
 }
 
-const prose = (text) => shorten(typeof text === "string" ? text : asText(text ?? ""), (shown) => element("div", { class: "prose" }, shown));
+const prose = (text) =>
+  shorten(typeof text === "string" ? text : asText(text ?? ""), (shown) =>
+    element("div", { class: "prose" }, shown),
+  );
 
-const code = (value) => shorten(asText(value ?? ""), (shown) => element("pre", { tabindex: "0" }, shown));
+const code = (value) =>
+  shorten(asText(value ?? ""), (shown) => element("pre", { tabindex: "0" }, shown));
 
 const plain = (shown) => element("span", null, shown);
 
@@ -285,7 +343,11 @@ const plain = (shown) => element("span", null, shown);
 function shorten(text, make) {
   if (text.length <= LONG) return make(text);
   const made = make(`${text.slice(0, LONG)}…`);
-  const more = element("button", { type: "button", class: "more" }, `Show all ${count(text.length)} characters`);
+  const more = element(
+    "button",
+    { type: "button", class: "more" },
+    `Show all ${count(text.length)} characters`,
+  );
   more.addEventListener("click", () => {
     made.textContent = text;
     more.remove();

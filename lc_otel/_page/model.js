@@ -50,7 +50,8 @@ function duration(ms) {
     const seconds = Math.round(ms / 1000);
     return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, "0")} s`;
   }
-  const [value, unit] = ms >= 1000 ? [ms / 1000, "s"] : ms >= 1 || ms === 0 ? [ms, "ms"] : [ms * 1000, "µs"];
+  const [value, unit] =
+    ms >= 1000 ? [ms / 1000, "s"] : ms >= 1 || ms === 0 ? [ms, "ms"] : [ms * 1000, "µs"];
   const digits = value >= 100 || value === 0 ? 0 : value >= 10 ? 1 : 2;
   return `${value.toFixed(digits)} ${unit}`;
 }
@@ -93,7 +94,8 @@ function unflatten(attributes, prefix) {
     const path = key.slice(prefix.length + 1).split(".");
     let holder = root;
     for (const step of path.slice(0, -1)) {
-      if (typeof holder[step] !== "object" || holder[step] === null) holder[step] = Object.create(null);
+      if (typeof holder[step] !== "object" || holder[step] === null)
+        holder[step] = Object.create(null);
       holder = holder[step];
     }
     holder[path.at(-1)] = value;

@@ -4,7 +4,11 @@ const STEPS = [1, 2, 5];
 const LABEL_WIDTH = 58; // pixels that "999.9 ms" takes beside a bar
 
 /** A round time without the zeros that only a measured one needs. */
-const tickLabel = (ms) => duration(ms).replace(/\.0+ | 00 s$/, " ").replace(/(\.\d*[1-9])0+ /, "$1 ").trim();
+const tickLabel = (ms) =>
+  duration(ms)
+    .replace(/\.0+ | 00 s$/, " ")
+    .replace(/(\.\d*[1-9])0+ /, "$1 ")
+    .trim();
 
 class Waterfall {
   constructor(box, axis, state) {
@@ -49,7 +53,11 @@ class Waterfall {
     for (let at = 0; at < this.length; at += step) {
       const share = at / this.length;
       const room = (1 - share) * this.axis.clientWidth;
-      const tick = element("span", { class: "tick" }, room > LABEL_WIDTH ? tickLabel(this.from + at) : "");
+      const tick = element(
+        "span",
+        { class: "tick" },
+        room > LABEL_WIDTH ? tickLabel(this.from + at) : "",
+      );
       tick.style.left = `${share * 100}%`;
       ticks.push(tick);
     }
@@ -86,7 +94,11 @@ class Waterfall {
     const cell = element(
       "span",
       { class: "name", role: "gridcell", title: span.name },
-      element("span", { class: "twist", "aria-hidden": "true" }, open === null ? "" : open ? "▾" : "▸"),
+      element(
+        "span",
+        { class: "twist", "aria-hidden": "true" },
+        open === null ? "" : open ? "▾" : "▸",
+      ),
       element("span", { class: "kind" }, KINDS[span.kind]),
       element("span", { class: "text" }, span.name),
       span.status === "error" && element("span", { class: "cross", title: span.message }, "✗"),

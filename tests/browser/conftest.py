@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -32,6 +32,11 @@ _FLAGS = (
     "--disable-sync",
     "--window-size=1440,900",
 )
+
+
+# keys, as WebDriver spells them
+LEFT, UP, RIGHT, DOWN = "\ue012", "\ue013", "\ue014", "\ue015"
+END, HOME, ESCAPE = "\ue010", "\ue011", "\ue00c"
 
 
 class NoBrowserError(Exception):
@@ -133,6 +138,10 @@ class Page:
         while not self.js(script, *arguments):
             assert time.monotonic() < deadline, f"never true: {script}"
             time.sleep(0.02)
+
+
+OpenPage: TypeAlias = "Callable[..., Page]"
+"""What `open_page` gives: span trees in, the page in the browser out."""
 
 
 @pytest.fixture
