@@ -69,9 +69,9 @@ def phoenix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
 def get(phoenix: Program, path: str) -> list[dict[str, Any]]:
     """Return what Phoenix's API has under a path of the project; nothing before its first span."""
-    base = f"http://{phoenix.addresses['http/protobuf']}/v1/projects/{PROJECT}"
+    url = f"http://{phoenix.addresses['http/protobuf']}/v1/projects/{PROJECT}/{path}?limit=1000"
     try:
-        with urllib.request.urlopen(f"{base}/{path}?limit=1000", timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             found: list[dict[str, Any]] = json.load(answer)["data"]
     except urllib.error.HTTPError as error:
         if error.code == 404:
