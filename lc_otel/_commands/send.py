@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             for path in arguments.file:
                 _send(path, exporter, settings.traces.address, restart=arguments.restart)
         except OSError as error:
-            raise CommandError(f"{error.filename or 'a file'}: {error.strerror}") from None
+            raise CommandError(f"{error.filename or 'a file'}: {error.strerror or error}") from None
         finally:
             exporter.shutdown()
     return 0

@@ -135,7 +135,7 @@ def _summarise(paths: Sequence[Path], warn: _Warnings) -> list[_Summary]:
                         found[span.trace_id] = known
                     known.add(span, place)
         except OSError as error:  # noqa: PERF203 - the message names the file
-            raise CommandError(f"cannot read {path}: {error.strerror}") from None
+            raise CommandError(f"cannot read {path}: {error.strerror or error}") from None
     return sorted(found.values(), key=lambda summary: summary.start_ns, reverse=True)
 
 
@@ -186,7 +186,7 @@ def _write_page(out: Path, traces: Iterator[Trace], source: str) -> None:
         unfinished.replace(out)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
-        raise CommandError(f"cannot write {out}: {error.strerror}") from None
+        raise CommandError(f"cannot write {out}: {error.strerror or error}") from None
     print(f"wrote {out}; open {out.absolute().as_uri()}")
 
 

@@ -282,11 +282,15 @@ function toggleTheme() {
 
 // -- keys -----------------------------------------------------------------------------------
 
+function goTo(row) {
+  const last = waterfall.rows.length - 1;
+  if (last >= 0) choose(waterfall.rows[Math.min(Math.max(row, 0), last)]);
+}
+
 function step(by) {
   const at = waterfall.rows.indexOf(state.span);
-  const last = waterfall.rows.length - 1;
-  const next = at >= 0 ? at + by : by === 1 ? 0 : last;
-  if (last >= 0) choose(waterfall.rows[Math.min(Math.max(next, 0), last)]);
+  if (at >= 0) goTo(at + by);
+  else goTo(by === 1 ? 0 : Infinity);
 }
 
 function stepTrace(by) {
@@ -332,8 +336,8 @@ const KEYS = {
   k: () => step(-1),
   ArrowRight: goIn,
   ArrowLeft: goOut,
-  Home: () => choose(waterfall.rows[0]),
-  End: () => choose(waterfall.rows.at(-1)),
+  Home: () => goTo(0),
+  End: () => goTo(Infinity),
   PageDown: () => step(20),
   PageUp: () => step(-20),
   "]": () => stepTrace(1),
