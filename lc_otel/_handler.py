@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -13,7 +14,7 @@ from lc_otel._content import ContentPolicy
 from lc_otel._graph import enlist
 from lc_otel._logs import DetailsLog
 from lc_otel._metrics import Meter
-from lc_otel._opener import find_opener
+from lc_otel._opener import find_opener, would_silence_others
 from lc_otel._reading import ends, events, starts
 from lc_otel._runs import table_of
 from lc_otel._spans import SpanRecorder
@@ -64,10 +65,6 @@ class OTelCallbackHandler(BaseCallbackHandler):
         config: What is recorded; the defaults and OTEL_* variables where None.
     """
 
-    run_inline = True
-    """The async managers call it in the caller's own context, so that a run's span is current in
-    the run's body."""
-
     def __init__(
         self,
         tracer_provider: TracerProvider | None = None,
@@ -90,6 +87,15 @@ class OTelCallbackHandler(BaseCallbackHandler):
             details=DetailsLog(logger_provider) if config.content_in_events else None,
         )
         self._conversation_keys = config.conversation_keys
+
+    @property
+    def run_inline(self) -> bool:  # type: ignore[override]  # a plain attribute of the base class
+        """Whether the async managers call it in the caller's own context: yes.
+
+        So a run's span is current in the run's body. Only LangChain's own async ``on_llm_start`` is
+        told no, and only where it would otherwise forget other handlers (docs/context.md, limits).
+        """
+        return not would_silence_others(sys._getframe(1))  # noqa: SLF001 -- who asks decides
 
     @property
     def open_runs(self) -> int:

@@ -13,29 +13,37 @@ if TYPE_CHECKING:
 
 _MACHINERY = frozenset(
     # modules between the code that opens a run and the handler that hears of it
-    {
-        "contextlib",
-        "langchain_core.callbacks.manager",
-        "lc_otel._handler",
-        "lc_otel.callbacks._dispatch",
-        "lc_otel.callbacks._run_managers",
-        "lc_otel.callbacks._groups",
-        "lc_otel.callbacks.manager",
-    }
+    {"contextlib", "langchain_core.callbacks.manager", "lc_otel._handler"}
 )
+_OUR_MACHINERY = "lc_otel.callbacks."
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
 def find_opener() -> FrameType:
     """The first frame above the callback machinery: the function that opened the run."""
     frame = sys._getframe(1)  # noqa: SLF001 -- the documented way; inspect.currentframe is this
-    while (back := frame.f_back) is not None and (
-        frame.f_globals.get("__name__") in _MACHINERY
-        # a comprehension belongs to the function around it
-        or (frame.f_code.co_name.startswith("<") and frame.f_code.co_name != "<module>")
-    ):
+    while (back := frame.f_back) is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name not in _MACHINERY and not name.startswith(_OUR_MACHINERY):
+            function = frame.f_code.co_name
+            # a comprehension belongs to the function around it
+            if not function.startswith("<") or function == "<module>":
+                break
         frame = back
     return frame
+
+
+def would_silence_others(caller: FrameType) -> bool:
+    """Whether ``caller`` is LangChain's async ``on_llm_start`` with handlers that are not inline.
+
+    That method forgets all of them where it finds one handler that is (langchain-core 0.3 to 1.8).
+    """
+    if caller.f_code.co_name.startswith("<"):  # a comprehension's own frame, before Python 3.12
+        caller = caller.f_back or caller
+    if caller.f_code.co_name != "on_llm_start":
+        return False
+    handlers = getattr(caller.f_locals.get("self"), "handlers", ())
+    return any(not handler.run_inline for handler in handlers)
 
 
 def is_langchains(frame: FrameType) -> bool:

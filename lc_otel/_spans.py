@@ -257,9 +257,7 @@ class SpanRecorder:
     def _measure(self, meter: Meter, entry: OpenRun, outcome: Outcome, now: int) -> None:
         seconds = (now - entry.epoch_ns - entry.started_ns) / 1e9
         context = trace.set_span_in_context(entry.span)
-        meter.record(
-            entry.run, outcome, seconds, entry.streaming, entry.chunk_times or (), context
-        )
+        meter.record(entry.run, outcome, seconds, entry.streaming, entry.chunk_times or (), context)
 
     def _finish(self, entry: OpenRun, outcome: Outcome, totals: Totals, now: int) -> None:
         run, span, content = entry.run, entry.span, entry.content

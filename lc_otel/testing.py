@@ -25,12 +25,13 @@ from lc_otel._finished import read_span
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._trace import FinishedSpan, Trace, group_traces
 from lc_otel._tree import TokenSums, sum_tokens
-from lc_otel.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from opentelemetry.context import Context
+
+    from lc_otel.config import Config
 
 __all__ = ["Captured", "CapturedTrace", "ToolCall", "capture"]
 

@@ -125,16 +125,17 @@ class Oracle(Captured):
         above = self.collector.started.get(run.parent_run_id)
         while above is not None:
             # a run that fails or stops takes with it what still runs inside it
-            if spans[str(above.id)].attributes["langchain.run.outcome"] not in {"ok", "interrupted"}:
+            if spans[str(above.id)].attributes["langchain.run.outcome"] not in {
+                "ok",
+                "interrupted",
+            }:
                 expected |= {"cancelled", "abandoned"}
             above = self.collector.started.get(above.parent_run_id)
         assert outcome in expected, f"{span.name} is {outcome}, expected {expected}\n{self}"
         assert (span.status == "error") == (outcome == "error"), f"{span.name}: {span.status}"
 
 
-def _nearest_run(
-    span: FinishedSpan, by_id: dict[str, FinishedSpan]
-) -> FinishedSpan | None:
+def _nearest_run(span: FinishedSpan, by_id: dict[str, FinishedSpan]) -> FinishedSpan | None:
     """The nearest ancestor that tells of a run, past spans that were opened by hand."""
     above = by_id.get(span.parent_id or "")
     while above is not None and "langchain.run.id" not in above.attributes:

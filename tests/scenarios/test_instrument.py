@@ -177,8 +177,7 @@ def test_an_untouched_program_is_traced_by_opentelemetry_instrument(tmp_path: Pa
         spans = receiver.receiver.spans
     by_id = {span.span_id: span for span in spans}
     names = {
-        span.name: by_id[span.parent_id].name if span.parent_id in by_id else None
-        for span in spans
+        span.name: by_id[span.parent_id].name if span.parent_id in by_id else None for span in spans
     }
     assert names["invoke_workflow"] is None
     assert names["ChatPromptTemplate"] == "invoke_workflow"

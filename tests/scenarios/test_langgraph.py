@@ -144,7 +144,7 @@ def pausing_graph(oracle: Oracle, where: str) -> Any:
 async def test_interrupt_is_no_error_and_resume_is_linked(
     way: str, where: str, oracle: Oracle
 ) -> None:
-    """interrupt() is outcome interrupted, no error, no exception event; the resumed run links to it."""
+    """interrupt() is outcome interrupted and no error; the resumed run links to it."""
     if way.startswith("a") and sys.version_info < (3, 11):
         pytest.skip("interrupt() needs Python 3.11 in async nodes")
     graph = pausing_graph(oracle, where)
@@ -257,7 +257,7 @@ def make_agent(oracle: Oracle, name: str | None = "calc") -> Any:
 @needs_create_agent
 @each_way
 async def test_agent_with_two_tool_calls(way: str, oracle: Oracle) -> None:
-    """agent > model / tools > tool, with usage on each model span and sums on the agent's."""
+    """Agent > model / tools > tool, with usage on each model span and sums on the agent's."""
     agent = make_agent(oracle)
     await run(way, agent, {"messages": [("user", "1+2?")]}, oracle.config())
     root = oracle.span("invoke_agent calc")
@@ -302,7 +302,9 @@ async def test_agent_inside_a_tool_of_an_agent(way: str, oracle: Oracle) -> None
     assert [inner_span.attributes[key] for key in SUMS] == [21, 9, 3, 2]
     assert [outer_span.attributes[key] for key in SUMS] == [35, 15, 5, 3]
     assert oracle.tool("delegate").span.attributes["gen_ai.agent.name"] == "outer"
-    inner_tools = [c.span for c in oracle.tool_calls if c.span.attributes["gen_ai.tool.name"] == "add"]
+    inner_tools = [
+        c.span for c in oracle.tool_calls if c.span.attributes["gen_ai.tool.name"] == "add"
+    ]
     assert {span.attributes["gen_ai.agent.name"] for span in inner_tools} == {"inner"}
 
 

@@ -24,7 +24,7 @@ def roots(oracle: Oracle) -> list[str]:
 
 
 def chain(oracle: Oracle) -> Any:
-    """prompt | model, whose roots `batch` starts before any body runs."""
+    """Prompt | model, whose roots `batch` starts before any body runs."""
     return ChatPromptTemplate.from_template("{q}") | FakeChat(tracer=oracle.tracer)
 
 
@@ -149,7 +149,7 @@ async def test_two_agents_with_the_same_thread_id_stay_two_traces(oracle: Oracle
 
 
 async def test_model_calling_a_chain_without_config_has_it_inside(oracle: Oracle) -> None:
-    """A model whose body calls a chain, for which LangChain passes no config on, holds its spans."""
+    """A model whose body calls a chain holds it, though LangChain passes no config on."""
 
     class Wrapping(FakeChat):
         inner: Any = None

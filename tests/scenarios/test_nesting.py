@@ -19,21 +19,15 @@ if TYPE_CHECKING:
 
 async def call(way: str, runnable: Any, value: Any, config: Any) -> Any:
     """Run a runnable in one of the ways LangChain offers."""
-    if way == "invoke":
-        return runnable.invoke(value, config)
-    if way == "ainvoke":
-        return await runnable.ainvoke(value, config)
-    if way == "stream":
-        return list(runnable.stream(value, config))
-    if way == "astream":
-        return [chunk async for chunk in runnable.astream(value, config)]
-    if way == "batch":
-        return runnable.batch([value], config)
-    if way == "abatch":
-        return await runnable.abatch([value], config)
     if way == "astream_events":
         return [event async for event in runnable.astream_events(value, config, version="v2")]
-    raise AssertionError(way)
+    given = [value] if way.endswith("batch") else value
+    answer = getattr(runnable, way)(given, config)
+    if way == "stream":
+        return list(answer)
+    if way == "astream":
+        return [chunk async for chunk in answer]
+    return await answer if way.startswith("a") else answer
 
 
 WAYS = ["invoke", "ainvoke", "stream", "astream", "batch", "abatch", "astream_events"]
@@ -146,11 +140,7 @@ async def test_model_inside_a_hand_made_span_inside_a_tool(way: str, oracle: Ora
     await call(way, ask, {"x": 1}, oracle.config())
     assert oracle.parent_name("by hand") == "execute_tool ask"
     assert oracle.parent_name("http") == "chat fake-1"
-    names = {
-        span.name
-        for span in oracle.spans
-        if span.parent_id == oracle.span("by hand").span_id
-    }
+    names = {span.name for span in oracle.spans if span.parent_id == oracle.span("by hand").span_id}
     assert names == {"chat fake-1", "RunnableSequence"}
 
 
@@ -171,7 +161,7 @@ async def test_model_inside_a_hand_made_span_inside_an_async_tool(oracle: Oracle
 
 @each_way
 async def test_root_is_a_child_of_the_span_around_it(way: str, oracle: Oracle) -> None:
-    """A root run under a user's own span is its child, and the user's span is current again after."""
+    """A root run under a user's own span is its child; after it, that span is current again."""
     with oracle.tracer.start_as_current_span("request") as span:
         await call(way, StreamingChat(), "hi", oracle.config())
         assert trace.get_current_span().get_span_context() == span.get_span_context()

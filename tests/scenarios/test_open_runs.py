@@ -46,15 +46,11 @@ def slow_programs(oracle: Oracle) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("program", ["model", "chain", "tool", "lambda", "deep"])
-async def test_a_thousand_cancelled_tasks_leave_nothing_open(
-    program: str, oracle: Oracle
-) -> None:
+async def test_a_thousand_cancelled_tasks_leave_nothing_open(program: str, oracle: Oracle) -> None:
     """1,000 cancelled ``ainvoke`` calls: no open run, no unended span, no error."""
     runnable, value = slow_programs(oracle)[program]
     for _ in range(10):
-        tasks = [
-            asyncio.create_task(runnable.ainvoke(value, oracle.config())) for _ in range(100)
-        ]
+        tasks = [asyncio.create_task(runnable.ainvoke(value, oracle.config())) for _ in range(100)]
         await asyncio.sleep(0.05)
         for task in tasks:
             task.cancel()
@@ -62,15 +58,15 @@ async def test_a_thousand_cancelled_tasks_leave_nothing_open(
     await asyncio.sleep(0.05)
     assert oracle.handler.open_runs == 0
     assert not oracle.errors
-    open_ended = [s for s in oracle.spans if s.attributes.get("langchain.run.outcome") == "cancelled"]
+    open_ended = [
+        s for s in oracle.spans if s.attributes.get("langchain.run.outcome") == "cancelled"
+    ]
     assert len(open_ended) >= 1000
 
 
 @pytest.mark.parametrize("program", ["model", "chain", "tool", "deep"])
-async def test_a_timeout_in_the_same_task_leaves_nothing_open(
-    program: str, oracle: Oracle
-) -> None:
-    """A run cancelled by a timeout is over for the next run of that task, which is no child of it."""
+async def test_a_timeout_in_the_same_task_leaves_nothing_open(program: str, oracle: Oracle) -> None:
+    """A run cancelled by a timeout is over: the next run of its task is no child of it."""
     runnable, value = slow_programs(oracle)[program]
 
     async def serve() -> None:

@@ -77,7 +77,7 @@ each_way = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astre
 async def test_the_request_nests_and_the_answer_is_told(
     way: str, stub: Stub, oracle: Oracle
 ) -> None:
-    """The HTTP span is the model's child; server, response id, model, reasons and usage are true."""
+    """The HTTP span is the model's child; server, response, finish reasons and usage are true."""
     streams = way.endswith("stream")
     model = make_model(stub, **({"stream_usage": True} if streams else {}))
     chain = RunnableLambda(lambda x: x) | model
@@ -180,9 +180,7 @@ async def test_retries_of_a_runnable_are_runs_of_their_own(
 ) -> None:
     """``with_retry``: a failed and a good model span side by side."""
     stub.failures = [500]
-    model = make_model(stub).with_retry(
-        stop_after_attempt=2, wait_exponential_jitter=False
-    )
+    model = make_model(stub).with_retry(stop_after_attempt=2, wait_exponential_jitter=False)
     await call(way, model, "hi", oracle.config())
     assert [span.status for span in oracle.llm_calls] == ["error", "unset"]
 

@@ -244,6 +244,37 @@ async def test_span_around_a_stream_is_current_between_its_chunks(oracle: Oracle
     assert oracle.parent_name("chat fake-1") == "request"
 
 
+async def test_consumer_of_a_generator_with_managers_of_ours(oracle: Oracle) -> None:
+    """A program's own generator that tells its run through our managers keeps its consumer out."""
+    from lc_otel.callbacks import AsyncCallbackManager, CallbackManager
+
+    def loop() -> Iterator[int]:
+        run = CallbackManager.configure(oracle.callbacks).on_chain_start({"name": "mine"}, {})
+        for i in range(2):
+            with oracle.tracer.start_as_current_span("body"):
+                pass
+            yield i
+        run.on_chain_end({})
+
+    async def aloop() -> AsyncIterator[int]:
+        manager = AsyncCallbackManager.configure(oracle.callbacks)
+        run = await manager.on_chain_start({"name": "mine"}, {})
+        for i in range(2):
+            with oracle.tracer.start_as_current_span("body"):
+                await asyncio.sleep(0)
+            yield i
+        await run.on_chain_end({})
+
+    for _ in loop():
+        with oracle.tracer.start_as_current_span("consumer"):
+            pass
+    async for _ in aloop():
+        with oracle.tracer.start_as_current_span("consumer"):
+            pass
+    assert oracle.parent_name("consumer") is None
+    assert oracle.parent_name("body") == "invoke_workflow mine"
+
+
 @pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
 async def test_stream_events_v3_nests_and_keeps_the_consumer_out(oracle: Oracle) -> None:
     """``stream_events`` v3: the body's spans nest, the consumer's do not."""

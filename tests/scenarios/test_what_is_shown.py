@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def program(captured: Captured) -> Any:
-    """A chain of everything: prompt, model, parser, a named lambda that calls a tool and a model."""
+    """A chain of everything: prompt, model, parser, a lambda that calls a tool and a model."""
     tracer = captured.tracer_provider.get_tracer("test")
     model = FakeChat(tracer=tracer)
 
@@ -38,7 +38,9 @@ def program(captured: Captured) -> Any:
         return str(look.invoke({"x": value}))
 
     prompt = ChatPromptTemplate.from_template("{q}")
-    inner = (RunnableLambda(use) | RunnableLambda(lambda x: x, name="done")).with_config(run_name="inner")
+    inner = (RunnableLambda(use) | RunnableLambda(lambda x: x, name="done")).with_config(
+        run_name="inner"
+    )
     return (prompt | model | StrOutputParser() | inner).with_config(run_name="main")
 
 
@@ -90,7 +92,7 @@ EXPECTED = {
 async def test_children_of_a_hidden_run_hang_under_its_nearest_shown_ancestor(
     detail: Any, way: str
 ) -> None:
-    """Detail hides steps; what lies below and beside them, ours or not, moves up to what is shown."""
+    """Detail hides steps; what lies below them, ours or not, moves up to what is shown."""
     with capture(Config(detail=detail)) as captured:
         chain = program(captured)
         config: Any = {"callbacks": [captured.handler]}
