@@ -98,7 +98,7 @@ def test_everything_a_span_carries_arrives(
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_demo_agents_trace_arrives_whole(backend: Backend, protocol: str) -> None:
     """Every span of an agent with two tools and a retriever is in Jaeger as it was made."""
-    pytest.importorskip("langchain", reason="the demo agent needs LangChain 1.x")
+    pytest.importorskip("langchain", "1.0", reason="the demo agent needs LangChain 1.x")
     from lc_otel._commands._agent import QUESTION, build_agent  # needs LangChain
 
     with sending(backend.endpoint(protocol), protocol, service_name="agent") as (pipeline, ended):
@@ -135,7 +135,7 @@ def test_the_documented_settings_reach_jaeger(
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_demo_command_links_to_its_trace(backend: Backend, protocol: str) -> None:
     """`lc-otel demo --endpoint` prints the address under which Jaeger has the trace it printed."""
-    pytest.importorskip("langchain", reason="the demo agent needs LangChain 1.x")
+    pytest.importorskip("langchain", "1.0", reason="the demo agent needs LangChain 1.x")
     command = [sys.executable, "-m", "lc_otel", "demo", "--jaeger", backend.jaeger.url]
     command += ["--endpoint", backend.endpoint(protocol), "--protocol", protocol]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -15,7 +15,7 @@ from tests.e2e.documented import read_settings
 from tests.e2e.programs import CACHE, Launcher, Program, answers, free_addresses, miss, wait_until
 from tests.e2e.sending import PROTOCOLS, sending
 
-pytest.importorskip("langchain", reason="the demo agent needs LangChain 1.x")
+pytest.importorskip("langchain", "1.0", reason="the demo agent needs LangChain 1.x")
 from lc_otel._commands._agent import (
     GUESTS,
     NIGHTS,

@@ -12,7 +12,7 @@ from tests.e2e.programs import accepts, free_addresses, miss
 from tests.e2e.sending import PROTOCOLS, sending
 from tests.receiver import RECEIVERS
 
-pytest.importorskip("langchain", reason="the demo agent needs LangChain 1.x")
+pytest.importorskip("langchain", "1.0", reason="the demo agent needs LangChain 1.x")
 from lc_otel._commands._agent import QUESTION, build_agent
 
 if TYPE_CHECKING:
