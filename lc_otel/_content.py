@@ -99,19 +99,15 @@ def fit(value: Any, budget: int) -> Piece:
 
     What is cut says what size it had. Of a list the first item and the last ones are kept.
     """
-    short, target = value, budget
     size = _weigh(value)
-    if size > 2 * budget:  # numbers may weigh too much, but not by that
-        short = shorten(value, target)
-    short, data = _encode(short)
+    # Numbers may weigh too much, but not by that.
+    short, data = _encode(shorten(value, budget) if size > 2 * budget else value)
+    target = budget
     while len(data) > budget:
+        # The weights leave out what JSON escapes: aim lower by as much as this was over.
+        target = min(target * budget // len(data), target * 9 // 10)
         if target < SMALLEST:
-            short = f"[{size} bytes]"
-            data = to_json(short)
-            break
-        if short is not value:
-            # The weights leave out what JSON escapes: aim lower by as much as this was over.
-            target = min(target * budget // len(data), target * 9 // 10)
+            return Piece(f"[{size} bytes]", f'"[{size} bytes]"')
         short, data = _encode(shorten(value, target))
     return Piece(short, data.decode())
 

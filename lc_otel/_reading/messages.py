@@ -109,7 +109,7 @@ def read_message(message: Any, reader: Reader) -> Message:
     if isinstance(message, (list, tuple)) and len(message) == 2:  # noqa: PLR2004 -- (role, content)
         message = {"role": message[0], "content": message[1]}
     kind = get(message, "type")
-    if kind is None or kind in _GENERAL_TYPES:
+    if not isinstance(kind, str) or kind in _GENERAL_TYPES:
         kind = get(message, "role")
     if not isinstance(kind, str):
         return _unknown(reader.read(message))
@@ -153,7 +153,9 @@ def read_output(generation: Any, reason: str | None, reader: Reader) -> Message:
     """
     message = get(generation, "message")
     if message is None:
-        read: Message = {"role": "assistant", "parts": [_text(get(generation, "text") or "")]}
+        said = get(generation, "text")
+        parts = [_text(said)] if isinstance(said, str) else []
+        read: Message = {"role": "assistant", "parts": parts}
     else:
         read = read_message(message, reader)
     read["finish_reason"] = _name_reason(reason, read["parts"])

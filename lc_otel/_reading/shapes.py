@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
+INT64 = range(-(2**63), 2**63)
+"""The integers that OTLP can carry."""
+
+
 def get(holder: Any, key: str) -> Any:
     """``holder[key]`` of a mapping, ``holder.key`` of an object, else None."""
     try:
@@ -40,9 +44,13 @@ def first_text(holder: Mapping[Any, Any], *keys: str) -> str | None:
 
 
 def number(value: Any, kind: type) -> int | float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return kind(value) if kind is float or value == int(value) else None
+    if isinstance(value, int):
+        return kind(value) if value in INT64 else None
+    if not math.isfinite(value):
+        return None
+    return value if kind is float else int(value) if value.is_integer() else None
 
 
 def count(holder: Any, *keys: str) -> int | None:

@@ -19,13 +19,12 @@ from uuid import UUID
 
 from lc_otel._reading import messages
 from lc_otel._reading.ends import error_name
-from lc_otel._reading.shapes import get
+from lc_otel._reading.shapes import INT64, get
 
 MAX_DEPTH = 32
 MAX_ITEMS = 50_000  # of one piece, all levels together
 _FEW = 8  # items of a list that are always read
 
-_INT64 = range(-(2**63), 2**63)
 _FRAMEWORK = ("langchain", "langgraph", "langsmith", "deepagents")
 _FRAMEWORK_DATA = frozenset(
     # classes of LangChain's and LangGraph's packages whose fields are the program's data
@@ -70,7 +69,7 @@ class Reader:
         if value is None or kind is bool:
             return value
         if kind is int:
-            return value if value in _INT64 else _name_integer(value)
+            return value if value in INT64 else _name_integer(value)
         if kind is float:
             return value if math.isfinite(value) else str(value)
         return self._read_deeper(value, _SHAPES.get(kind) or _shape_of(kind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
@@ -99,9 +100,9 @@ VALUES: Mapping[str, str] = {
 # The SDK keeps 128 attributes a span and drops the oldest beyond that, which the ones that matter
 # most would be. So at most so many come of the parts of a piece; `input.value` says the whole.
 MAX_FLAT: Mapping[str, int] = {
-    "input_messages": 36,
-    "output_messages": 12,
-    "tool_definitions": 8,
+    "input_messages": 28,
+    "output_messages": 10,
+    "tool_definitions": 6,
     "documents": 48,
 }
 
@@ -315,11 +316,12 @@ def _flatten_part(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _first_ones(flat: Iterable[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
-    kept = []
+    kept: list[dict[str, Any]] = []
     for item in flat:
+        if len(item) > limit:
+            # of one message with very many parts, the first ones
+            return kept or [dict(islice(item.items(), limit))]
         limit -= len(item)
-        if limit < 0:
-            break
         kept.append(item)
     return kept
 
@@ -327,7 +329,8 @@ def _first_ones(flat: Iterable[dict[str, Any]], limit: int) -> list[dict[str, An
 def _first_and_last(flat: Sequence[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
     """The first message, often the system's, then the last ones."""
     first = _first_ones(flat[:1], limit)
-    rest = _first_ones(reversed(flat[1:]), limit - sum(map(len, first)))
+    room = limit - sum(map(len, first))
+    rest = _first_ones(reversed(flat[1:]), room) if room else []
     return [*first, *reversed(rest)]
 
 

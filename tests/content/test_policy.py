@@ -47,6 +47,13 @@ def test_a_long_text_is_cut_and_says_how_long_it_was() -> None:
     assert len(piece.json.encode()) <= 300
 
 
+def test_a_text_that_json_makes_long_is_cut_too() -> None:
+    """A control character takes six bytes in JSON, which the budget is about."""
+    piece = capture("\x00" * 100, max_attribute=300)
+    assert len(piece.json) <= 300
+    assert piece.value.endswith("[100 bytes]")
+
+
 def test_of_a_long_list_the_first_and_the_last_items_stay() -> None:
     """The middle of a conversation is what is least missed."""
     messages = [
