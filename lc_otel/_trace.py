@@ -58,14 +58,25 @@ class Trace:
 
     @classmethod
     def of(cls, spans: Iterable[FinishedSpan]) -> Trace:
-        """Group spans that share a trace id; a span whose parent is not among them is a root."""
+        """Group spans that share a trace id; a span whose parent is not among them is a root.
+
+        Of spans that are each other's parents, which only a broken sender makes, the first to start
+        is a root too, so that no span is lost.
+        """
         ordered = sorted(spans, key=lambda span: span.start_ns)
         known = {span.span_id for span in ordered}
         children: dict[str | None, list[FinishedSpan]] = {}
         for span in ordered:
             parent = span.parent_id if span.parent_id in known else None
             children.setdefault(parent, []).append(span)
-        return cls(ordered[0].trace_id if ordered else "", ordered, children)
+        trace = cls(ordered[0].trace_id if ordered else "", ordered, children)
+        reached = {span.span_id for _, span in trace.walk()}
+        for span in ordered:
+            if span.span_id not in reached:
+                children[span.parent_id].remove(span)
+                children.setdefault(None, []).append(span)
+                reached |= {below.span_id for _, below in trace.walk(span)}
+        return trace
 
     @property
     def roots(self) -> Sequence[FinishedSpan]:
@@ -76,9 +87,10 @@ class Trace:
         """The direct children of a span, in order of their start."""
         return self._children.get(span.span_id, ())
 
-    def walk(self) -> Iterator[tuple[int, FinishedSpan]]:
-        """Every span with its depth, parents before children."""
-        stack = [(0, span) for span in reversed(self.roots)]
+    def walk(self, start: FinishedSpan | None = None) -> Iterator[tuple[int, FinishedSpan]]:
+        """Every span, or those from ``start`` down, with its depth; parents before children."""
+        tops = self.roots if start is None else (start,)
+        stack = [(0, span) for span in reversed(tops)]
         while stack:
             depth, span = stack.pop()
             yield depth, span
