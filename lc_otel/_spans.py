@@ -17,6 +17,7 @@ from lc_otel._current import (
     context_with,
     current_run_id,
     settle,
+    span_in,
 )
 from lc_otel._opener import is_coroutine, is_stream, opened_for, when_gone
 from lc_otel._reading.contents import INFERENCE
@@ -120,8 +121,8 @@ class SpanRecorder:
                 epoch + now,
             )
         else:
-            around = trace.get_current_span(within)
-            entry.span = around.live() if isinstance(around, RunSpan) else around
+            around = span_in(within)
+            entry.span = around.live() if type(around) is RunSpan else around
             entry.content = None if parent is None else parent.content
         self._register(entry, opener)
         streams = is_stream(opener)
@@ -153,9 +154,9 @@ class SpanRecorder:
         ended = None if parent_run_id is None else self.table.ended.get(parent_run_id)
         if ended is not None:
             return context_with(trace.NonRecordingSpan(ended), context)
-        current = trace.get_current_span(context)
+        current = span_in(context)
         here = settle(current)
-        while isinstance(here, RunSpan):
+        while type(here) is RunSpan:
             around = self.table.open.get(here.run_id)
             if around is None:
                 break  # another provider's run
@@ -318,14 +319,14 @@ class SpanRecorder:
 
 def _context_under(parent: OpenRun, context: Context) -> Context:
     """The context for a child of an open run: its span, or one the user opened inside its body."""
-    current = trace.get_current_span(context)
+    current = span_in(context)
     if current is parent.current:
         return context
     here = settle(current)
     run_id = parent.run.run_id
-    inside = here.run_id if isinstance(here, RunSpan) else current_run_id(context)
+    inside = here.run_id if type(here) is RunSpan else current_run_id(context)
     return context if inside == run_id else context_with(parent.span, context)
 
 
 def _is_suppressed(context: Context) -> bool:
-    return any(context.get(key) for key in _SUPPRESS)
+    return bool(context and (context.get(_SUPPRESS[0]) or context.get(_SUPPRESS[1])))

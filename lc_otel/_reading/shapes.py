@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
-
 
 INT64 = range(-(2**63), 2**63)
 """The integers that OTLP can carry."""
+
+# Remembered a class, for asking an abstract base class costs more than all the rest of a reading.
+_is_mapping: Callable[[type], bool] = lru_cache(maxsize=512)(lambda cls: issubclass(cls, Mapping))
 
 
 def get(holder: Any, key: str) -> Any:
     """``holder[key]`` of a mapping, ``holder.key`` of an object, else None."""
     try:
-        return holder.get(key) if isinstance(holder, Mapping) else getattr(holder, key, None)
+        return holder.get(key) if _is_mapping(type(holder)) else getattr(holder, key, None)
     except Exception:  # noqa: BLE001 -- a property may do anything
         return None
 
 
 def mapping(value: Any) -> Mapping[Any, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if _is_mapping(type(value)) else {}
 
 
 def sequence(value: Any) -> Sequence[Any]:
