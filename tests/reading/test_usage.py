@@ -17,7 +17,7 @@ class Shape(NamedTuple):
     expected: dict[str, int]
     """By the last part of the attribute's name; `usage.` stands before it."""
     usage_metadata: dict[str, Any] | None = None
-    response_metadata: dict[str, Any] = {}  # noqa: RUF012 -- a NamedTuple's default, not changed
+    response_metadata: dict[str, Any] = {}
     llm_output: dict[str, Any] | None = None
 
 
