@@ -106,7 +106,8 @@ def test_commands_are_single_lines_that_exist(command: str) -> None:
             text=True,
             check=True,
         )
-        assert [word for word in words if word not in shown.stdout] == []
+        known = [word for word in words if not re.search(r"\.(jsonl|html)$", word)]
+        assert [word for word in known if word not in shown.stdout] == []
 
 
 def test_links_lead_somewhere() -> None:
