@@ -35,7 +35,7 @@ def start_attributes(run: Run) -> dict[str, Any]:
 METADATA = frozenset(
     # keys LangChain, LangGraph and its server put into the metadata themselves; any other key is
     # told only where `Config.metadata_keys` names it, since a config's `configurable`, API keys
-    # included, is copied into the metadata (docs/adr/0005)
+    # included, is copied into the metadata (docs/adr/0007)
     {
         "assistant_id",
         "graph_id",

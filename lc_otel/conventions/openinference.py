@@ -80,11 +80,6 @@ USAGE: Mapping[str, str] = {
 }
 TOTAL_TOKENS = "llm.token_count.total"
 
-GRAPH: Mapping[str, str] = {
-    # lc_otel's attribute -> OpenInference's
-    names.LANGGRAPH_NODE: "graph.node.id",
-}
-
 VALUES: Mapping[str, str] = {
     # kind of a piece of content -> the attribute that says it as a whole, with its mime type
     "input_messages": "input",
