@@ -5,17 +5,44 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from lc_otel._errand import call_in_child
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
     from typing_extensions import Self
 
 _logger = logging.getLogger(__name__)
+
+
+class OwnExporter:
+    """An exporter of any signal that a forked child makes anew: a connection has one user.
+
+    Two processes that write to one connection garble each other's requests.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._made: Any = make()
+        call_in_child(self._forget)
+
+    def _forget(self) -> None:
+        self._made = None
+
+    @property
+    def made(self) -> Any:
+        """The exporter of this process."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.made, name)
 
 
 class CountedExporter(SpanExporter):
@@ -26,15 +53,19 @@ class CountedExporter(SpanExporter):
         address: Its backend, for the log.
     """
 
-    def __init__(self, inner: SpanExporter, address: str) -> None:
+    def __init__(self, inner: SpanExporter | OwnExporter, address: str) -> None:
         self._inner = inner
         self._address = address
-        self._reason = _ReasonHeard(inner)
+        self._reason = _ReasonHeard(inner.made if isinstance(inner, OwnExporter) else inner)
+        self.closing = False
+        """The pipeline is shutting down, and will say what was lost by itself."""
+        self._begin()
+        call_in_child(self._begin)
+
+    def _begin(self) -> None:
         self.exported = 0
         self.failed = 0
         self.last_error: str | None = None
-        self.closing = False
-        """The pipeline is shutting down, and will say what was lost by itself."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export, count, and log the first failure."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 
 Errand = Callable[[], object]
@@ -17,19 +19,19 @@ class Runner:
     """
 
     def __init__(self, name: str) -> None:
+        self._name = name
+        self._begin()
+        call_in_child(self._begin)
+
+    def _begin(self) -> None:
         self._errands: queue.SimpleQueue[tuple[Errand, threading.Event]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._work, name=self._name, daemon=True).start()
 
     def run(self, errand: Errand, timeout: float) -> bool:
         """Run a function that must not raise; whether it was done within ``timeout`` seconds.
 
-        One that was not goes on in the background. In a forked child, where the thread does not
-        exist, it runs in the caller's.
+        One that was not goes on in the background.
         """
-        if not self._thread.is_alive():
-            errand()
-            return True
         done = threading.Event()
         self._errands.put((errand, done))
         return done.wait(timeout)
@@ -39,3 +41,19 @@ class Runner:
             errand, done = self._errands.get()
             errand()
             done.set()
+
+
+def call_in_child(method: Callable[[], None]) -> None:
+    """Call a bound method in every child forked from now on, as long as its object lives.
+
+    A child has none of the parent's threads, and must not use its connections.
+    """
+    if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+        reference = weakref.WeakMethod(method)
+
+        def call() -> None:
+            alive = reference()
+            if alive is not None:
+                alive()
+
+        os.register_at_fork(after_in_child=call)

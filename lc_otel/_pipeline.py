@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
-from lc_otel._delivery import CountedExporter
+from lc_otel._delivery import CountedExporter, OwnExporter
 from lc_otel._errand import Runner
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._install import install, uninstall
+from lc_otel._queue import SpanQueue
 from lc_otel._version import __version__
 from lc_otel.config import (
     Config,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from opentelemetry.sdk.trace.export import SpanExporter
     from typing_extensions import Self
 
 _logger = logging.getLogger(__name__)
@@ -74,8 +75,10 @@ class Pipeline:
         self._closers: list[Callable[[], Any]] = []
         self._flushers: list[Callable[[], Any]] = []
         self._exporter: CountedExporter | None = None
+        self._queue: SpanQueue | None = None
+        self._queues: list[SpanQueue] = []
         self._file: SpanExporter | None = None
-        self._failed_before = 0
+        self._lost_before = 0
         self._delivered: bool | None = None
         self.address = settings.traces.address if settings.traces else None
         providers = self._build_providers()
@@ -96,6 +99,11 @@ class Pipeline:
         return self._exporter.failed if self._exporter else 0
 
     @property
+    def dropped(self) -> int:
+        """Spans that ended faster than they could be sent or written, and found no room to wait."""
+        return sum(queue.dropped for queue in self._queues)
+
+    @property
     def last_error(self) -> str | None:
         """Why the last export that failed did, in the exporter's words."""
         return self._exporter.last_error if self._exporter else None
@@ -109,9 +117,9 @@ class Pipeline:
         """
         answers: list[bool] = []
         done = self._runner.run(lambda: answers.extend(map(_attempt, self._flushers)), timeout)
-        failed, before = self.failed, self._failed_before
-        self._failed_before = failed
-        return done and all(answers) and failed == before
+        lost, before = self.failed + self.dropped, self._lost_before
+        self._lost_before = lost
+        return done and all(answers) and lost == before
 
     def shutdown(self, timeout: float = _DEFAULT_TIMEOUT) -> bool:
         """End what is open, send what is left, and stop; further calls do nothing.
@@ -138,23 +146,23 @@ class Pipeline:
             # spans first: where time runs out, metrics are the lesser loss
             done = self._runner.run(lambda: [_attempt(close) for close in self._closers], timeout)
             written = self._file is None or self._file.force_flush()
-            self._delivered = done and written and not self.failed
+            ended, dropped = (self._queue.ended, self._queue.dropped) if self._queue else (0, 0)
+            lost = ended - self.exported
+            self._delivered = done and written and not lost and not self.dropped
             if self._closers:
                 _closed.add(self.tracer_provider)
-            if not done:
-                _logger.warning(
-                    "Gave up after %g s: spans may not have reached %s%s.",
-                    timeout,
-                    self.address,
-                    f" ({self.last_error})" if self.last_error else "",
-                )
-            elif self.failed:
+            if lost:
+                reasons = [
+                    self.last_error,
+                    f"{dropped} found the queue full" if dropped else None,
+                    None if done else f"gave up after {timeout:g} s",
+                ]
                 _logger.warning(
                     "%d of %d spans did not reach %s: %s",
-                    self.failed,
-                    self.failed + self.exported,
+                    lost,
+                    ended,
                     self.address,
-                    self.last_error,
+                    "; ".join(filter(None, reasons)) or "no reason given",
                 )
             return self._delivered
 
@@ -219,15 +227,30 @@ class Pipeline:
             provider.add_span_processor(TreePrinter())
         if self.settings.traces:
             self._exporter = build_span_exporter(self.settings.traces, self.settings)
-            provider.add_span_processor(BatchSpanProcessor(self._exporter))
+            self._queue = self._enqueue(self._exporter, self.settings.traces.address)
+            provider.add_span_processor(self._queue)
         self._flushers.append(provider.force_flush)
         if self.settings.file:
             self._file = _build_file_exporter(self.settings.file)
-            processor = BatchSpanProcessor(self._file, schedule_delay_millis=_FILE_DELAY_MS)
-            provider.add_span_processor(processor)
+            queue = self._enqueue(self._file, str(self.settings.file), _FILE_DELAY_MS)
+            provider.add_span_processor(queue)
             self._flushers.append(self._file.force_flush)
         self._closers.append(provider.shutdown)
         return provider
+
+    def _enqueue(
+        self, exporter: SpanExporter, destination: str, delay_ms: float | None = None
+    ) -> SpanQueue:
+        """Put a queue before an exporter."""
+        queue = SpanQueue(
+            exporter,
+            destination,
+            size=self.settings.queue_size,
+            batch=self.settings.batch_size,
+            delay_ms=delay_ms,
+        )
+        self._queues.append(queue)
+        return queue
 
     def _build_meter_provider(self, resource: Resource, destination: Destination) -> Any:
         from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415  # only where wanted
@@ -239,6 +262,8 @@ class Pipeline:
         provider = MeterProvider(
             [PeriodicExportingMetricReader(exporter)], resource, shutdown_on_exit=False
         )
+        for queue in self._queues:
+            queue.observe(provider)
         self._flushers.append(provider.force_flush)
         self._closers.append(provider.shutdown)
         return provider
@@ -389,8 +414,9 @@ def _build_exporter(signal: Signal, destination: Destination, settings: ExportSe
     if settings.compression:
         home = import_module("grpc" if grpc else "opentelemetry.exporter.otlp.proto.http")
         arguments["compression"] = getattr(home.Compression, _COMPRESSIONS[settings.compression])
+    exporter = getattr(import_module(module), name)
     try:
-        return getattr(import_module(module), name)(**arguments)
+        return OwnExporter(lambda: exporter(**arguments))
     except Exception as error:
         raise ConfigurationError(
             f"the {destination.protocol} exporter for {destination.address} cannot be made: "

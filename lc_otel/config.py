@@ -146,6 +146,8 @@ _DEFAULT_ENDPOINT: Mapping[Protocol, str] = {
 }
 _PROTOCOLS: tuple[Protocol, ...] = ("grpc", "http/protobuf")
 _HTTP_PORT = 4318
+_QUEUE_SIZE = 8192  # spans; a few kB each without content
+_BATCH_SIZE = 512  # OpenTelemetry's own default
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2: token
 _GRPC_HEADER_NAME = re.compile(r"[0-9A-Za-z_.-]+")  # gRPC over HTTP/2: Header-Name
 _GRPC_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")  # gRPC over HTTP/2: ASCII-Value
@@ -185,6 +187,10 @@ class ExportSettings:
     service_name: str | None
     service_version: str | None
     set_global: bool
+    queue_size: int
+    """Finished spans that may wait to be sent."""
+    batch_size: int
+    """Spans in one export, at most."""
     config: Config
 
 
@@ -246,11 +252,21 @@ def read_export_settings(
         service_name=service_name,
         service_version=service_version,
         set_global=set_global,
+        queue_size=(size := _read_count("OTEL_BSP_MAX_QUEUE_SIZE", _QUEUE_SIZE, environ)),
+        batch_size=min(_read_count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, environ), size),
         config=config,
     )
     for name, value in (headers or {}).items():
         _check_header(name, value, settings.traces.protocol if settings.traces else "grpc")
     return settings
+
+
+def _read_count(variable: str, default: int, environ: Mapping[str, str]) -> int:
+    """Read a number of spans, at least 1."""
+    seen = environ.get(variable, "").strip() or str(default)
+    if not seen.isdecimal() or int(seen) < 1:
+        raise ConfigurationError(f"{variable} is {seen!r}, expected a whole number above 0.")
+    return int(seen)
 
 
 def _names_a_backend(environ: Mapping[str, str]) -> bool:

@@ -16,7 +16,7 @@ import pytest
 from lc_otel._pipeline import configure
 from tests.e2e.jaeger import Jaeger
 from tests.e2e.programs import wait_until
-from tests.e2e.sending import NOT_COUNTED, PROTOCOLS, end_span, sending
+from tests.e2e.sending import PROTOCOLS, end_span, sending
 from tests.receiver import RECEIVERS, Fault, dead_endpoint, grpc_receiver
 
 pytest.importorskip("langchain_core", reason="the programs under test are LangChain's")
@@ -160,7 +160,6 @@ def test_a_backend_that_fails_costs_the_program_nothing(
         assert "\n" not in said
 
 
-@NOT_COUNTED
 @pytest.mark.logs_warnings
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_giving_up_says_how_much_is_lost(protocol: str, caplog: pytest.LogCaptureFixture) -> None:

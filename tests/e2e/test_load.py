@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.programs import wait_until
-from tests.e2e.sending import NOT_COUNTED, PROTOCOLS, sending
+from tests.e2e.sending import PROTOCOLS, sending
 
 pytest.importorskip("langchain_core", reason="the programs under test are LangChain's")
 from langchain_core.runnables import RunnableLambda, RunnableSequence
@@ -62,7 +62,6 @@ def test_as_many_spans_come_out_as_went_in(backend: Backend, protocol: str) -> N
     assert len({span.trace_id for span in shown}) == TRACES
 
 
-@NOT_COUNTED
 @pytest.mark.logs_warnings
 def test_what_does_not_fit_the_queue_is_counted_and_said(
     backend: Backend, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,106 @@
+"""Workers forked from a process that has a pipeline, as a preloading web server does it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.robustness.conftest import run_program
+
+if TYPE_CHECKING:
+    from tests.receiver import Address
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+
+WORKERS, SPANS = 3, 200
+
+
+def test_each_worker_sends_its_own_spans(backend: Address) -> None:
+    """Every span arrives once, from whoever ended it; connections and counts are not shared."""
+    code, out, err = run_program(
+        """
+        import os, sys, warnings
+        from lc_otel import configure
+
+        # of Python 3.12 and later, where the process has threads
+        warnings.filterwarnings("ignore", "(?s).*fork", DeprecationWarning)
+
+        pipeline = configure(sys.argv[1], sys.argv[2])
+        tracer = pipeline.tracer_provider.get_tracer("test")
+        tracer.start_span("preload").end()
+        assert pipeline.flush()  # the parent's connection is open now
+        tracer.start_span("parent").end()
+        tracer.start_span("parent, open while it forks")
+        workers = []
+        for worker in range(int(sys.argv[3])):
+            pid = os.fork()
+            if not pid:
+                for _ in range(int(sys.argv[4])):
+                    tracer.start_span(f"worker {worker}").end()
+                assert pipeline.exported == 0
+                assert pipeline.flush()
+                assert pipeline.meter_provider.force_flush()
+                assert pipeline.exported == int(sys.argv[4])
+                tracer.start_span(f"worker {worker}").end()
+                assert pipeline.shutdown()
+                os._exit(0)
+            workers.append(pid)
+        assert [os.waitpid(pid, 0)[1] for pid in workers] == [0] * len(workers)
+        assert pipeline.shutdown()
+        assert pipeline.exported == 2
+        """,
+        backend.endpoint,
+        backend.protocol,
+        str(WORKERS),
+        str(SPANS),
+    )
+    assert (code, err, out) == (0, "", "")
+    assert Counter(span.name for span in backend.receiver.spans) == {
+        "preload": 1,
+        "parent": 1,
+        **{f"worker {worker}": SPANS + 1 for worker in range(WORKERS)},
+    }
+
+
+def test_a_worker_forked_from_a_busy_process_is_not_stuck(http_backend: Address) -> None:
+    """Threads of the parent hold locks when it forks; the worker has locks of its own.
+
+    Over HTTP: gRPC itself says that it cannot promise this.
+    """
+    code, _, err = run_program(
+        """
+        import os, sys, threading, warnings
+        from lc_otel import configure
+
+        warnings.filterwarnings("ignore", "(?s).*fork", DeprecationWarning)  # as above
+
+        pipeline = configure(sys.argv[1], sys.argv[2])
+        tracer = pipeline.tracer_provider.get_tracer("test")
+        stop = threading.Event()
+
+        def work():
+            while not stop.is_set():
+                tracer.start_span("busy").end()
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(10):
+            pid = os.fork()
+            if not pid:
+                tracer.start_span("worker").end()
+                os._exit(0 if pipeline.shutdown(20) else 1)
+            assert os.waitpid(pid, 0)[1] == 0
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert pipeline.shutdown(30)
+        """,
+        http_backend.endpoint,
+        http_backend.protocol,
+    )
+    assert (code, err) == (0, "")
+    assert sum(span.name == "worker" for span in http_backend.receiver.spans) == 10

@@ -1,0 +1,200 @@
+"""The queue before the backend: nothing lost in a burst, and every loss counted and said."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from lc_otel import ConfigurationError
+from lc_otel._pipeline import configure
+from lc_otel._queue import PATIENCE, PAUSE, SpanQueue
+from tests.receiver import Address, Fault
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+THREADS = 8
+MOMENT = 5.0
+"""Seconds; far above the pause, since eight busy threads wait for the interpreter as well."""
+
+
+class Gate(SpanExporter):
+    """Takes batches while it is open, and keeps whoever brings one waiting while it is not."""
+
+    def __init__(self, result: SpanExportResult = SpanExportResult.SUCCESS) -> None:
+        self.open = threading.Event()
+        self.result = result
+        self.names: list[str] = []
+        self.largest = 0
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.open.wait(30)
+        self.names += [span.name for span in spans]
+        self.largest = max(self.largest, len(spans))
+        return self.result
+
+
+def build(exporter: SpanExporter, size: int = 16, batch: int = 4) -> tuple[SpanQueue, Tracer]:
+    """A queue and a tracer that feeds it."""
+    queue = SpanQueue(exporter, "the backend", size=size, batch=batch, delay_ms=10)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(queue)
+    return queue, provider.get_tracer("test")
+
+
+def end_spans(tracer: Tracer, count: int) -> float:
+    """End so many spans; the seconds that the slowest end took."""
+    slowest = 0.0
+    for number in range(count):
+        span = tracer.start_span(f"span {number}", attributes={"n": number, "text": "x" * 50})
+        begin = time.perf_counter()
+        span.end()
+        slowest = max(slowest, time.perf_counter() - begin)
+    return slowest
+
+
+@pytest.mark.parametrize("spans", [20_000, pytest.param(200_000, marks=pytest.mark.load)])
+def test_a_burst_from_eight_threads_arrives_whole(backend: Address, spans: int) -> None:
+    """More spans than the queue holds, made without a pause, all reach an instant receiver."""
+    slowest: list[float] = []
+    with configure(backend.endpoint, backend.protocol, set_global=False) as pipeline:
+        assert spans > 2 * pipeline.settings.queue_size
+        tracer = pipeline.tracer_provider.get_tracer("test")
+        threads = [
+            threading.Thread(target=lambda: slowest.append(end_spans(tracer, spans // THREADS)))
+            for _ in range(THREADS)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert pipeline.flush(120)
+        assert (pipeline.exported, pipeline.failed, pipeline.dropped) == (spans, 0, 0)
+    assert len({span.span_id for span in backend.receiver.spans}) == spans
+    assert max(slowest) < MOMENT
+
+
+@pytest.mark.logs_warnings("the queue overflows")
+def test_a_stuck_backend_costs_each_end_a_moment_and_all_together_no_more() -> None:
+    """While nothing is taken, ends wait for `PATIENCE` in all; what finds no room is dropped."""
+    gate = Gate()
+    queue, tracer = build(gate)
+    begin = time.monotonic()
+    end_spans(tracer, 2_000)
+    took = time.monotonic() - begin
+    assert PAUSE < took < PATIENCE + MOMENT
+    assert 2_000 - 16 - 4 <= queue.dropped < 2_000
+    gate.open.set()
+    queue.shutdown()
+    assert len(gate.names) == 2_000 - queue.dropped
+    assert gate.largest == 4
+
+
+def test_a_failing_backend_is_not_waited_for() -> None:
+    """Batches that fail leave the queue, but they do not make anyone patient again."""
+    gate = Gate(SpanExportResult.FAILURE)
+    gate.open.set()
+    queue, _ = build(gate)
+    queue._patient_until = 0.0  # long ago
+    queue._batches.force_flush()
+    assert not queue._is_patient()
+    queue.arrive()
+    assert queue._is_patient()
+    queue.shutdown()
+
+
+@pytest.mark.logs_warnings("the queue overflows")
+def test_what_was_dropped_is_said_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """One line at the first loss, one number, one metric with OpenTelemetry's own name."""
+    gate = Gate()
+    queue, tracer = build(gate)
+    reader = InMemoryMetricReader()
+    queue.observe(MeterProvider([reader], shutdown_on_exit=False))
+    assert reader.get_metrics_data() is None  # nothing dropped, nothing told
+    queue._patient_until = 0.0
+    end_spans(tracer, 100)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("The queue of 16 spans is full: the backend does not take them")
+    data: Any = reader.get_metrics_data()
+    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+    (point,) = metric.data.data_points
+    assert metric.name == "otel.sdk.processor.span.processed"
+    assert point.attributes["error.type"] == "queue_full"
+    assert point.value == queue.dropped > 0
+    gate.open.set()
+    queue.shutdown()
+    assert len(gate.names) + queue.dropped == queue.ended == 100
+
+
+@pytest.mark.logs_warnings("the queue overflows")
+def test_the_pipeline_tells_what_the_queue_dropped(
+    backend: Address, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """flush() says no, `dropped` how many, shutdown says so in one line, and the metric arrives."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")
+    backend.receiver.fault = Fault(delay=0.3, times=1)
+    pipeline = configure(backend.endpoint, backend.protocol, set_global=False)
+    assert pipeline._queue is not None
+    pipeline._queue._patient_until = 0.0
+    end_spans(pipeline.tracer_provider.get_tracer("test"), 500)
+    assert not pipeline.flush()
+    assert pipeline.dropped > 0
+    assert pipeline.exported + pipeline.dropped == 500
+    assert not pipeline.shutdown()
+    lost = f"{pipeline.dropped} of 500 spans did not reach {backend.endpoint}"
+    assert [record for record in caplog.records if record.getMessage().startswith(lost)]
+    assert "otel.sdk.processor.span.processed" in backend.receiver.metric_names
+
+
+def test_spans_that_are_not_sampled_take_no_room() -> None:
+    """What a sampler leaves out is not counted either."""
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+
+    gate = Gate()
+    queue = SpanQueue(gate, "the backend", size=16, batch=4)
+    provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    provider.add_span_processor(queue)
+    end_spans(provider.get_tracer("test"), 100)
+    assert queue.ended == queue.dropped == 0
+    queue.shutdown()
+
+
+def test_a_span_that_ends_after_the_shutdown_is_counted(backend: Address) -> None:
+    """It comes too late to be sent, and `dropped` tells so; nothing is raised or logged."""
+    pipeline = configure(backend.endpoint, backend.protocol, set_global=False)
+    tracer = pipeline.tracer_provider.get_tracer("test")
+    late = tracer.start_span("late")
+    assert pipeline.shutdown()
+    late.end()
+    assert pipeline.dropped == 1
+    assert backend.receiver.spans == []
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+@pytest.mark.parametrize("variable", ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"])
+def test_a_size_that_is_none_is_one_clear_error(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the variable and what it said."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=rf"{variable} is '{value}', expected a whole"):
+        configure("http://localhost:4317", set_global=False)
+
+
+def test_a_queue_smaller_than_a_batch_makes_the_batch_smaller(
+    backend: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OTEL_BSP_MAX_QUEUE_SIZE alone is enough; the SDK's own processor would refuse it."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "3")
+    with configure(backend.endpoint, backend.protocol, set_global=False) as pipeline:
+        end_spans(pipeline.tracer_provider.get_tracer("test"), 3)
+        assert pipeline.flush()
+    assert len(backend.receiver.spans) == 3
