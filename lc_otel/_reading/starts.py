@@ -186,8 +186,8 @@ def read_retriever(start: Start) -> Run:
         read_name(start.source),
         start.tags,
         metadata,
+        # Not the provider: LangChain tells the embeddings' class, and they are not who retrieves.
         model=text(metadata.get("ls_embedding_model")),
-        provider=text(metadata.get("ls_embedding_provider")),
         agent_name=_inherited_agent(start),
         conversation_id=_conversation(start),
         data_source=text(metadata.get("data_source_id")),

@@ -43,8 +43,11 @@ METADATA = frozenset(
         "langgraph_version",
         "lc_agent_name",
         "ls_agent_type",
+        "ls_embedding_provider",
         "ls_integration",
         "ls_model_type",
+        "ls_retriever_name",
+        "ls_vector_store_provider",
     }
 )
 
