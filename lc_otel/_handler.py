@@ -212,7 +212,7 @@ class OTelCallbackHandler(BaseCallbackHandler):
         source: starts.Source,
     ) -> None:
         recorder = self._recorder
-        if recorder.find(run_id) is not None:
+        if run_id in recorder.table.open:
             return  # told already, by another handler of the same provider
         parent = recorder.find(parent_run_id)
         start = starts.Start(
@@ -277,8 +277,7 @@ class OTelCallbackHandler(BaseCallbackHandler):
         self._end(run_id, ends.read_error, error)
 
     def _end(self, run_id: UUID, read: Callable[[Any], Outcome], payload: Any) -> None:
-        entry = self._recorder.find(run_id)
-        if entry is None:
+        if run_id not in self._recorder.table.open:
             return  # not started here, or ended before
         try:
             outcome = read(payload)

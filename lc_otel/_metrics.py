@@ -173,6 +173,10 @@ class Meter:
                 return False
         return True
 
+    def measures(self, operation: Operation) -> bool:
+        """Whether runs that do this are measured."""
+        return operation in DURATIONS and self.is_on
+
     def record(
         self,
         run: Run,
@@ -182,7 +186,7 @@ class Meter:
         chunk_times: Sequence[int],
         context: Context,
     ) -> None:
-        """Measure a run that has ended.
+        """Measure a run that has ended, of an operation that `measures` says is measured.
 
         An answer of LangChain's own LLM cache is not measured: no model was called. Nor is a run
         that nobody ended: how long it took is not known.
@@ -195,9 +199,9 @@ class Meter:
             chunk_times: Nanoseconds of the monotonic clock at which each piece came.
             context: Of the run's span, for exemplars.
         """
-        key = DURATIONS.get(run.operation)
-        if key is None or outcome.cached or outcome.kind == "incomplete" or not self.is_on:
+        if outcome.cached or outcome.kind == "incomplete":
             return
+        key = DURATIONS[run.operation]
         try:
             self._record(key, run, outcome, seconds, streaming, chunk_times, context)
         except Exception as error:  # noqa: BLE001 -- a provider is anybody's

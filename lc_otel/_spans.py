@@ -137,7 +137,9 @@ class SpanRecorder:
                 entry.chunk_times = []
         if entry.shown and entry.span.is_recording():
             entry.content = self._teller.open_content(run)
-            entry.span.set_attributes(self._teller.request(run, entry.prompt, entry.content))
+            attributes = self._teller.request(run, entry.prompt, entry.content)
+            if attributes:
+                entry.span.set_attributes(attributes)
 
     def _shows(self, run: Run, opener: FrameType) -> bool:
         if self._detail == "all":
@@ -245,7 +247,7 @@ class SpanRecorder:
         self._remember(entry, outcome)
         now = self._now(entry)
         try:
-            if self._meter is not None:
+            if self._meter is not None and self._meter.measures(entry.run.operation):
                 self._measure(self._meter, entry, outcome, now)
             if entry.shown:
                 self._finish(entry, outcome, totals, now)

@@ -62,8 +62,12 @@ class Teller:
     def start(self, run: Run) -> Attributes:
         """What samplers see; for every span."""
         attributes = genai.start_attributes(run) if self._telling.genai else {}
-        attributes.update(langchain.start_attributes(run))
+        attributes.update(self._own(run))
         return clean_attributes(attributes)
+
+    def _own(self, run: Run) -> Attributes:
+        telling = self._telling
+        return langchain.start_attributes(run, telling.metadata_keys, telling.user_keys)
 
     def open_content(self, run: Run) -> Content | None:
         """Where the run's content is to be captured; None where none is wanted."""
@@ -81,11 +85,15 @@ class Teller:
             content: Captures the run's input, where it is wanted.
         """
         telling = self._telling
+        attributes: Attributes = {}
+        if run.type == "chain" and content is None and not telling.openinference:
+            return attributes  # `start` has said it all
         request = _read_request(run, prompt)
-        attributes = langchain.request_attributes(run, telling.metadata_keys, telling.user_keys)
         if telling.openinference:
             attributes.update(
-                openinference.request_attributes(run, request, attributes, is_prompt=is_prompt(run))
+                openinference.request_attributes(
+                    run, request, self._own(run), is_prompt=is_prompt(run)
+                )
             )
         if telling.genai:
             attributes.update(genai.request_attributes(request))

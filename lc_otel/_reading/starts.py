@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from lc_otel._reading.shapes import count, first_text, get, mapping, number, text, texts
 from lc_otel.run import Operation, Request, Run, RunType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 PROVIDERS: Mapping[str, str] = {
     # LangChain's ls_provider -> well-known values of gen_ai.provider.name (GenAI registry)
@@ -40,6 +42,12 @@ PARAMS: Mapping[str, tuple[tuple[str, ...], str | None, type]] = {
     "presence_penalty": (("presence_penalty",), None, float),
     "seed": (("seed",), None, int),
     "choice_count": (("n", "candidate_count"), None, int),
+}
+_PARAM_OF: Mapping[str, str] = {
+    # any of those keys -> the neutral name it may tell
+    key: name
+    for name, (keys, ls_key, _) in PARAMS.items()
+    for key in (*keys, *(() if ls_key is None else (ls_key,)))
 }
 
 BASE_URLS = (
@@ -200,10 +208,11 @@ def _inherited_agent(start: Start) -> str | None:
 
 
 def _conversation(start: Start) -> str | None:
-    for key in start.conversation_keys:
-        value = start.metadata.get(key)
-        if isinstance(value, (str, int, UUID)) and value != "":
-            return str(value)
+    if not start.metadata.keys().isdisjoint(start.conversation_keys):
+        for key in start.conversation_keys:
+            value = start.metadata.get(key)
+            if isinstance(value, (str, int, UUID)) and value != "":
+                return str(value)
     return None if start.parent is None else start.parent.conversation_id
 
 
@@ -262,8 +271,8 @@ def read_provider(metadata: Mapping[Any, Any], params: Mapping[Any, Any], serial
 
 def read_server(serialized: Any) -> tuple[str | None, int | None]:
     """Host and port of the model's base URL, from the constructor fields in `BASE_URLS` alone."""
-    kwargs = get(serialized, "kwargs")
-    if not isinstance(kwargs, Mapping):
+    kwargs = mapping(get(serialized, "kwargs"))
+    if kwargs.keys().isdisjoint(BASE_URLS):
         return None, None
     for field in BASE_URLS:
         url = kwargs.get(field)
@@ -352,17 +361,11 @@ _NO_REQUEST = Request()
 
 def _read_params(metadata: Mapping[Any, Any], asked: Mapping[Any, Any]) -> dict[str, Any]:
     params: dict[str, Any] = {}
-    for name, (keys, ls_key, kind) in PARAMS.items():
-        for key in keys:
-            value = asked.get(key)
-            if value is not None:
-                break
-        else:
-            value = metadata.get(ls_key) if ls_key is not None else None
-        if value is not None:
-            amount = number(value, kind)
-            if amount is not None:
-                params[name] = amount
+    given = {_PARAM_OF[key] for key in _PARAM_OF.keys() & {*asked, *metadata}}
+    for name in PARAMS:
+        amount = _read_amount(name, metadata, asked) if name in given else None
+        if amount is not None:
+            params[name] = amount
     stop = asked.get("stop") or asked.get("stop_sequences") or metadata.get("ls_stop")
     if stop:
         params["stop_sequences"] = [stop] if isinstance(stop, str) else texts(stop)
@@ -375,6 +378,17 @@ def _read_params(metadata: Mapping[Any, Any], asked: Mapping[Any, Any]) -> dict[
     if effort is not None:
         params["reasoning_level"] = effort
     return params
+
+
+def _read_amount(
+    name: str, metadata: Mapping[Any, Any], asked: Mapping[Any, Any]
+) -> int | float | None:
+    keys, ls_key, kind = PARAMS[name]
+    for key in keys:
+        value = asked.get(key)
+        if value is not None:
+            return number(value, kind)
+    return number(metadata.get(ls_key), kind)
 
 
 def _output_type(asked: Mapping[Any, Any]) -> str | None:

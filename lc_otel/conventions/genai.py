@@ -94,7 +94,8 @@ REQUEST: Mapping[str, str] = {
 }
 
 USAGE: Mapping[str, str] = {
-    # field of Usage -> attribute; details are subsets of the totals, and there is no total of both
+    # all fields of Usage, in their order -> attribute; details are subsets of the totals, and there
+    # is no total of both
     "input_tokens": names.USAGE_INPUT_TOKENS,
     "output_tokens": names.USAGE_OUTPUT_TOKENS,
     "cache_read": "gen_ai.usage.cache_read.input_tokens",
@@ -191,7 +192,11 @@ def outcome_attributes(
 
 def usage_attributes(usage: Usage) -> dict[str, Any]:
     """Token counts; what was not reported is absent."""
-    return _named(usage, USAGE)
+    return {
+        attribute: value
+        for attribute, value in zip(USAGE.values(), usage, strict=True)
+        if value is not None
+    }
 
 
 def content_attributes(run: Run, pieces: Mapping[str, Piece]) -> dict[str, Any]:

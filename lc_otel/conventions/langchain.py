@@ -20,8 +20,13 @@ GRAPH: Mapping[str, tuple[str, type]] = {
 }
 
 
-def start_attributes(run: Run) -> dict[str, Any]:
-    """The run's identity, so that a sampler can also decide by run type and name."""
+def start_attributes(
+    run: Run, metadata_keys: frozenset[str], user_keys: tuple[str, ...]
+) -> dict[str, Any]:
+    """The run's identity, tags and place in the graph, its user, and the metadata that is allowed.
+
+    A sampler may decide by any of them.
+    """
     attributes: dict[str, Any] = {
         names.RUN_ID: str(run.run_id),
         names.RUN_TYPE: run.type,
@@ -29,6 +34,10 @@ def start_attributes(run: Run) -> dict[str, Any]:
     }
     if run.parent_run_id is not None:
         attributes[names.RUN_PARENT_ID] = str(run.parent_run_id)
+    if run.tags:
+        attributes[names.RUN_TAGS] = [tag for tag in run.tags if isinstance(tag, str)]
+    if run.metadata:
+        attributes.update(_metadata_attributes(run.metadata, metadata_keys, user_keys))
     return attributes
 
 
@@ -52,16 +61,10 @@ METADATA = frozenset(
 )
 
 
-def request_attributes(
-    run: Run, metadata_keys: frozenset[str], user_keys: tuple[str, ...]
+def _metadata_attributes(
+    metadata: Mapping[Any, Any], metadata_keys: frozenset[str], user_keys: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Tags, the place in the graph, the user, and the metadata whose keys were allowed."""
     attributes: dict[str, Any] = {}
-    if run.tags:
-        attributes[names.RUN_TAGS] = [tag for tag in run.tags if isinstance(tag, str)]
-    metadata = run.metadata
-    if not metadata:
-        return attributes
     if "langgraph_node" in metadata:
         for key, (attribute, kind) in GRAPH.items():
             value = metadata.get(key)
