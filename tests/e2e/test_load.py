@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.jaeger import Jaeger
 from tests.e2e.programs import wait_until
 from tests.e2e.sending import PROTOCOLS, sending
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from lc_otel._pipeline import Pipeline
     from lc_otel._trace import FinishedSpan
     from tests.e2e.conftest import Backend
+    from tests.e2e.programs import Launcher
 
 TRACES = 1_000
 SPANS_A_TRACE = 20
 SPANS = TRACES * SPANS_A_TRACE
 THREADS = 8
+FLUSH_TIMEOUT = 60.0
 ARRIVAL_TIMEOUT = 120.0
 
 
@@ -34,21 +37,25 @@ def build_chain() -> Runnable[int, int]:
     )
 
 
-def run_traces(pipeline: Pipeline, count: int) -> None:
-    """Run the chain so many times."""
+def run_in_threads(pipeline: Pipeline, count: int) -> None:
+    """Run the chain so many times in each of several threads."""
     chain = build_chain()
-    for _ in range(count):
-        assert chain.invoke(0, config={"callbacks": [pipeline.handler]}) == SPANS_A_TRACE - 1
+
+    def run(_: int) -> None:
+        for _ in range(count):
+            assert chain.invoke(0, config={"callbacks": [pipeline.handler]}) == SPANS_A_TRACE - 1
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(run, range(THREADS)))
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_as_many_spans_come_out_as_went_in(backend: Backend, protocol: str) -> None:
-    """20,000 spans, flushed before the queue is full, are 20,000 spans in Jaeger."""
+    """20,000 spans that eight threads make without a pause are 20,000 spans in Jaeger."""
     service = f"load-{protocol[:4]}"
     with sending(backend.endpoint(protocol), protocol, service_name=service) as (pipeline, _):
-        for _ in range(TRACES // 50):
-            run_traces(pipeline, 50)
-            assert pipeline.flush()
+        run_in_threads(pipeline, TRACES // THREADS)
+        assert pipeline.flush(FLUSH_TIMEOUT)
         assert pipeline.exported == SPANS
         assert pipeline.handler.open_runs == 0
     shown: list[FinishedSpan] = []
@@ -64,23 +71,24 @@ def test_as_many_spans_come_out_as_went_in(backend: Backend, protocol: str) -> N
 
 @pytest.mark.logs_warnings
 def test_what_does_not_fit_the_queue_is_counted_and_said(
-    backend: Backend, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    launch: Launcher, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a queue much too small, every span is in Jaeger or in the one line that tells losses."""
+    """While the collector hangs a small queue overflows; each span is in Jaeger or in one line."""
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "32")
-    service = "load-overflow"
-    traces = 20
-    with (
-        sending(backend.endpoint("grpc"), "grpc", service_name=service) as (pipeline, ended),
-        ThreadPoolExecutor(THREADS) as pool,
-    ):
-        list(pool.map(lambda _: run_traces(pipeline, traces), range(THREADS)))
-    made = THREADS * traces * SPANS_A_TRACE
-    assert len(ended()) == made > pipeline.exported
-    said = f"{made - pipeline.exported} of {made} spans did not reach"
-    assert [record for record in caplog.records if said in record.getMessage()]
+    jaeger = launch.jaeger()
+    collector = launch.collector(export_to=jaeger.addresses["grpc"])
+    query = Jaeger(jaeger.addresses["query"])
+    endpoint = f"http://{collector.addresses['grpc']}"
+    with sending(endpoint, "grpc", service_name="overflow") as (pipeline, ended):
+        collector.hang()
+        run_in_threads(pipeline, 10)
+        collector.wake()
+    made = THREADS * 10 * SPANS_A_TRACE
+    assert len(ended()) == made > pipeline.exported > 0
+    lost = f"{made - pipeline.exported} of {made} spans did not reach {endpoint}"
+    assert len([record for record in caplog.records if lost in record.getMessage()]) == 1
     wait_until(
-        lambda: len(backend.jaeger.spans_of(service)) == pipeline.exported,
+        lambda: len(query.spans_of("overflow")) == pipeline.exported,
         "Jaeger shows what was accepted",
     )
