@@ -293,6 +293,11 @@ class OTelCallbackHandler(BaseCallbackHandler):
         # Called for every token of every stream, so it does nothing that could fail.
         self._recorder.count_chunk(run_id)
 
+    def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """See `BaseCallbackHandler.on_stream_event`; counts content, as tokens do."""
+        if isinstance(event, dict) and event.get("event") == "content-block-delta":
+            self._recorder.count_delta(run_id)
+
     @_contained
     def on_text(self, text: str, *, run_id: UUID, **kwargs: Any) -> None:
         """See `BaseCallbackHandler.on_text`; a span event ``langchain.text``."""

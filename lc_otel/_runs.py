@@ -80,6 +80,7 @@ class OpenRun:
         "started_ns",
         "suppressed",
         "task",
+        "tells_tokens",
         "thread",
         "told",
         "totals",
@@ -120,6 +121,8 @@ class OpenRun:
         self.chunk_times: list[int] | None = None
         """When each chunk came, by the monotonic clock; None where that is not measured."""
         self.first_chunk_ns = 0
+        self.tells_tokens = False
+        """Chunks came as tokens, so that protocol events of the same chunks are not counted."""
         self.gone: object = None
         """What notices that the generator which opened the run is no more."""
         self.interrupted = False

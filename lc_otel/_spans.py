@@ -208,10 +208,17 @@ class SpanRecorder:
 
     # -- while open
 
-    def count_chunk(self, run_id: UUID) -> None:
+    def count_delta(self, run_id: UUID) -> None:
+        """A piece has come as a protocol event, which most models tell as a token before."""
+        entry = self.table.open.get(run_id)
+        if entry is not None and not entry.tells_tokens:
+            self.count_chunk(run_id, is_token=False)
+
+    def count_chunk(self, run_id: UUID, *, is_token: bool = True) -> None:
         """A piece of a streamed answer has come."""
         entry = self.table.open.get(run_id)
         if entry is not None:
+            entry.tells_tokens = is_token
             if entry.chunk_times is not None:
                 entry.chunk_times.append(self._monotonic())
             elif not entry.chunks:

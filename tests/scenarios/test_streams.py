@@ -6,12 +6,14 @@ import asyncio
 import gc
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableGenerator, RunnableLambda
 from opentelemetry import trace
 
+from lc_otel.testing import capture
 from tests.fakes import StreamingChat
 
 if TYPE_CHECKING:
@@ -288,3 +290,19 @@ async def test_stream_events_v3_nests_and_keeps_the_consumer_out(oracle: Oracle)
             pass
     assert oracle.parent_name("consumer") is None
     assert oracle.parent_name("http") == "chat fake-1"
+    chunks = [call.attributes["langchain.stream.chunks"] for call in oracle.llm_calls]
+    assert chunks == [4, 4]
+
+
+def test_protocol_events_count_where_a_model_tells_no_tokens() -> None:
+    """Of a model that streams by protocol events alone, the content deltas are its chunks."""
+    run_id = uuid4()
+    with capture() as captured:
+        handler = captured.handler
+        handler.on_chat_model_start({"name": "m"}, [[]], run_id=run_id)
+        for name in ("message-start", "content-block-delta", "content-block-delta", "message-end"):
+            handler.on_stream_event({"event": name}, run_id=run_id)
+        handler.on_llm_end({"generations": [[]]}, run_id=run_id)
+    attributes = captured.llm_calls[0].attributes
+    assert attributes["langchain.stream.chunks"] == 2
+    assert attributes["gen_ai.request.stream"] is True
