@@ -142,6 +142,9 @@ def _read_tool(tool: Any, reader: Reader) -> Iterator[dict[str, Any]]:
 
     A provider's own tools (an MCP server, say) carry addresses and headers beside these.
     """
+    if isinstance(tool, str):
+        yield {"type": "function", "name": tool}
+        return
     declared = get(tool, "function_declarations")  # Gemini: several in one
     if declared:
         for function in sequence(declared):
