@@ -69,26 +69,44 @@ class CountedExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export, count, and log the first failure."""
-        reason = None
+        reason = self.attempt(spans)
+        if reason is None:
+            self.exported += len(spans)
+            return SpanExportResult.SUCCESS
+        self._lose(len(spans), reason)
+        return SpanExportResult.FAILURE
+
+    def attempt(self, spans: Sequence[ReadableSpan]) -> str | None:
+        """Send spans; None where the backend took them, else why not."""
         with self._reason as heard:
             try:
-                result = self._inner.export(spans)
+                if self._inner.export(spans) is SpanExportResult.SUCCESS:
+                    return None
             except Exception as error:  # noqa: BLE001  # a broken exporter loses no count
-                result, reason = SpanExportResult.FAILURE, repr(error)
-        if result is SpanExportResult.SUCCESS:
-            self.exported += len(spans)
-            return result
+                return repr(error)
+        return heard.cause or "no reason given"
+
+    def _lose(self, count: int, reason: str) -> None:
+        """Count spans that are given up, and say so the first time."""
         first = not self.failed
-        self.failed += len(spans)
-        self.last_error = reason or heard.cause or "no reason given"
+        self.failed += count
+        self.last_error = reason
         if first and not self.closing:
             _logger.warning(
                 "%d span(s) did not reach %s: %s (later ones are counted, and said at shutdown)",
-                len(spans),
+                count,
                 self._address,
-                self.last_error,
+                reason,
             )
-        return result
+
+    @property
+    def kept(self) -> int:
+        """Spans that were not delivered yet, and will be."""
+        return 0
+
+    def close_within(self, seconds: float) -> None:  # noqa: ARG002 - for who keeps what is left
+        """The pipeline is shutting down, and has so long."""
+        self.closing = True
 
     def shutdown(self) -> None:
         """Shut the inner exporter down, which also ends a retry it waits in."""

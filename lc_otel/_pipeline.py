@@ -18,6 +18,7 @@ from lc_otel._errand import Runner
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._install import install, uninstall
 from lc_otel._queue import SpanQueue
+from lc_otel._spool import Spool
 from lc_otel._version import __version__
 from lc_otel.config import (
     Config,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_FILE_DELAY_MS = 1_000  # what a killed program loses of its file at most
+_FILE_DELAY_MS = 1_000  # what a killed program loses of its file or spool at most
 _DEFAULT_TIMEOUT = 10.0  # seconds, the OTLP exporters' own default for one export
 
 # module and class of each exporter, imported when chosen: gRPC alone costs a tenth of a second
@@ -104,6 +105,11 @@ class Pipeline:
         return sum(queue.dropped for queue in self._queues)
 
     @property
+    def spooled(self) -> int:
+        """Spans of this pipeline that wait in the spool."""
+        return self._exporter.kept if self._exporter else 0
+
+    @property
     def last_error(self) -> str | None:
         """Why the last export that failed did, in the exporter's words."""
         return self._exporter.last_error if self._exporter else None
@@ -142,13 +148,24 @@ class Pipeline:
             uninstall(self.handler)
             self.handler.end_open_runs()
             if self._exporter:
-                self._exporter.closing = True
+                self._exporter.close_within(timeout / 2)  # the rest is for what must be kept
             # spans first: where time runs out, metrics are the lesser loss
             done = self._runner.run(lambda: [_attempt(close) for close in self._closers], timeout)
             written = self._file is None or self._file.force_flush()
             ended, dropped = (self._queue.ended, self._queue.dropped) if self._queue else (0, 0)
-            lost = ended - self.exported
-            self._delivered = done and written and not lost and not self.dropped
+            kept = self.spooled
+            lost = ended - self.exported - kept
+            self._delivered = done and written and not (lost or kept or self.dropped)
+            if kept:
+                _logger.warning(
+                    "%d of %d spans did not reach %s (%s) and are kept in %s: a pipeline with the "
+                    "same spool delivers them.",
+                    kept,
+                    ended,
+                    self.address,
+                    self.last_error,
+                    self.settings.spool,
+                )
             if self._closers:
                 _closed.add(self.tracer_provider)
             if lost:
@@ -227,9 +244,12 @@ class Pipeline:
             provider.add_span_processor(TreePrinter())
         if self.settings.traces:
             self._exporter = build_span_exporter(self.settings.traces, self.settings)
-            self._queue = self._enqueue(self._exporter, self.settings.traces.address)
+            delay = _FILE_DELAY_MS if self.settings.spool else None
+            self._queue = self._enqueue(self._exporter, self.settings.traces.address, delay)
             provider.add_span_processor(self._queue)
         self._flushers.append(provider.force_flush)
+        if self._exporter:
+            self._flushers.append(self._exporter.force_flush)
         if self.settings.file:
             self._file = _build_file_exporter(self.settings.file)
             queue = self._enqueue(self._file, str(self.settings.file), _FILE_DELAY_MS)
@@ -296,6 +316,7 @@ def configure(
     *,
     console: bool = False,
     file: str | os.PathLike[str] | None = None,
+    spool: str | os.PathLike[str] | None = None,
     service_version: str | None = None,
     timeout: float | None = None,
     compression: str | None = None,
@@ -333,6 +354,10 @@ def configure(
             shows and ``lc-otel send`` ships. At 100 MiB it is set aside under the time's name, and
             the newest 9 of those are kept. Several processes may share it. With no endpoint given
             here or in the environment, nothing is sent.
+        spool: Keep spans that the backend does not take in this directory, up to 256 MiB, and
+            deliver them, oldest first, when it answers again; the next process with the same
+            directory delivers what this one leaves. It must be the user's own, and is made so where
+            it is missing. Several processes may share it.
         service_version: ``service.version`` of the resource.
         timeout: Seconds one export may take, retries included.
         compression: ``"gzip"`` or ``"none"``.
@@ -355,6 +380,7 @@ def configure(
         config=config,
         console=console,
         file=file,
+        spool=spool,
         service_version=service_version,
         timeout=timeout,
         compression=compression,
@@ -395,7 +421,19 @@ def _build_file_exporter(path: Path) -> SpanExporter:
 
 def build_span_exporter(destination: Destination, settings: ExportSettings) -> CountedExporter:
     """Make the exporter that takes spans to a destination, and counts what arrives."""
-    return CountedExporter(_build_exporter("traces", destination, settings), destination.address)
+    exporter = _build_exporter("traces", destination, settings)
+    if settings.spool is None:
+        return CountedExporter(exporter, destination.address)
+    from lc_otel._redelivery import SpooledExporter  # noqa: PLC0415  # only where asked for
+
+    try:
+        spool = Spool(settings.spool)
+    except OSError as error:
+        raise ConfigurationError(
+            f"spool is '{settings.spool}', it cannot be used: {error.strerror}; expected a "
+            "directory that only this user may write to (mode 0700)."
+        ) from None
+    return SpooledExporter(exporter, destination.address, spool)
 
 
 def _build_exporter(signal: Signal, destination: Destination, settings: ExportSettings) -> Any:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from google.protobuf.json_format import (  # type: ignore[import-untyped]  # ships no stubs
     MessageToDict,
@@ -42,6 +42,9 @@ if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 _logger = logging.getLogger(__name__)
 
@@ -172,7 +175,11 @@ def encode_request(spans: Sequence[ReadableSpan]) -> Request:
     Raises:
         ValueError: A name or a status message has no UTF-8 encoding (a lone surrogate).
     """
-    request: Request = MessageToDict(encode_spans(spans), use_integers_for_enums=True)
+    return _spell(encode_spans(spans))
+
+
+def _spell(message: ExportTraceServiceRequest) -> Request:
+    request: Request = MessageToDict(message, use_integers_for_enums=True)
     for _, _, span in _walk(request):
         for holder in (span, *span.get("links", ())):
             for name in _ID_DIGITS.keys() & holder.keys():
@@ -263,6 +270,17 @@ def decode_line(path: Path, line: RequestLine, warn: Warn) -> Iterator[FinishedS
 def restore_line(path: Path, line: RequestLine, warn: Warn) -> Iterator[ReadableSpan]:
     """Make the spans of a line into what an exporter takes, and encodes as they were."""
     return _decode_each(path, line, warn, _restore_resource, _restore_span)
+
+
+def restore_request(message: ExportTraceServiceRequest) -> list[ReadableSpan]:
+    """Make the spans of a request that `encode_spans` made into what it was made of."""
+    resources: dict[int, Resource] = {}
+    spans = []
+    for resource_spans, scope_spans, span in _walk(_spell(message)):
+        if id(resource_spans) not in resources:
+            resources[id(resource_spans)] = _restore_resource(resource_spans)
+        spans.append(_restore_span(span, resources[id(resource_spans)], scope_spans))
+    return spans
 
 
 def _decode_each(

@@ -179,6 +179,8 @@ class ExportSettings:
     console: bool
     file: Path | None
     """The trace file to write; absolute."""
+    spool: Path | None
+    """The directory that keeps what cannot be delivered; absolute."""
     disabled: bool
     """OTEL_SDK_DISABLED is true: nothing is recorded."""
     headers: Mapping[str, str] | None
@@ -205,6 +207,7 @@ def read_export_settings(
     service_version: str | None = None,
     console: bool = False,
     file: str | os.PathLike[str] | None = None,
+    spool: str | os.PathLike[str] | None = None,
     set_global: bool = True,
     config: Config | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -245,6 +248,7 @@ def read_export_settings(
         logs=destination("logs") if traces and config.content_in_events else None,
         console=shown,
         file=None if file is None else Path(file).absolute(),
+        spool=None if spool is None else Path(spool).absolute(),
         disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
         headers=headers,
         timeout=timeout,
