@@ -23,6 +23,7 @@ from lc_otel._version import __version__
 from lc_otel.config import (
     Config,
     ConfigurationError,
+    Console,
     Destination,
     ExportSettings,
     Signal,
@@ -239,9 +240,9 @@ class Pipeline:
     def _build_tracer_provider(self, resource: Resource) -> TracerProvider:
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         if self.settings.console:
-            from lc_otel._console import TreePrinter  # noqa: PLC0415  # only where asked for
+            from lc_otel._live import console_printer  # noqa: PLC0415  # only where asked for
 
-            provider.add_span_processor(TreePrinter())
+            provider.add_span_processor(console_printer(self.settings.console))
         if self.settings.traces:
             self._exporter = build_span_exporter(self.settings.traces, self.settings)
             delay = _FILE_DELAY_MS if self.settings.spool else None
@@ -314,7 +315,7 @@ def configure(
     headers: Mapping[str, str] | None = None,
     config: Config | None = None,
     *,
-    console: bool = False,
+    console: Console = False,
     file: str | os.PathLike[str] | None = None,
     spool: str | os.PathLike[str] | None = None,
     service_version: str | None = None,
@@ -324,8 +325,8 @@ def configure(
 ) -> Pipeline:
     """Send LangChain's runs to an OpenTelemetry backend, print them, or both.
 
-    Makes a tracer provider (and a meter provider) with OTLP exporters, makes them the global ones,
-    and shuts them down when the interpreter exits. Every run of the process is told to its handler,
+    Makes tracer, meter and logger provider with OTLP exporters, makes them the global ones, and
+    shuts them down when the interpreter exits. Every run of the process is told to its handler,
     as by `instrument`; where the handler is attached by hand as well, no run is told twice.
 
     Whatever is not given here is taken from the standard ``OTEL_*`` variables: endpoint, protocol,
@@ -348,8 +349,9 @@ def configure(
         service_name: ``service.name`` of the resource.
         headers: Sent with each export, such as an API key. Never logged.
         config: What the handler records.
-        console: Print each finished trace as a tree to ``sys.stdout``. With no endpoint given here
-            or in the environment, nothing is sent.
+        console: Print each finished trace as a tree to ``sys.stdout``; ``"live"`` also shows on a
+            terminal what runs just now, with the time and tokens so far. With no endpoint given
+            here or in the environment, nothing is sent.
         file: Append finished spans to this trace file, as OTLP/JSON lines that ``lc-otel view``
             shows and ``lc-otel send`` ships. At 100 MiB it is set aside under the time's name, and
             the newest 9 of those are kept. Several processes may share it. With no endpoint given

@@ -18,6 +18,7 @@ _logger = logging.getLogger(__name__)
 Protocol = Literal["grpc", "http/protobuf"]
 Compression = Literal["gzip", "none"]
 Signal = Literal["traces", "metrics", "logs"]
+Console = bool | Literal["live"]
 
 
 class ConfigurationError(ValueError):
@@ -176,7 +177,7 @@ class ExportSettings:
     traces: Destination | None
     metrics: Destination | None
     logs: Destination | None
-    console: bool
+    console: Console
     file: Path | None
     """The trace file to write; absolute."""
     spool: Path | None
@@ -205,7 +206,7 @@ def read_export_settings(
     compression: str | None = None,
     service_name: str | None = None,
     service_version: str | None = None,
-    console: bool = False,
+    console: Console = False,
     file: str | os.PathLike[str] | None = None,
     spool: str | os.PathLike[str] | None = None,
     set_global: bool = True,
@@ -230,6 +231,9 @@ def read_export_settings(
     if compression not in (None, "gzip", "none"):
         raise ConfigurationError(f"compression is {compression!r}, expected 'gzip' or 'none'.")
 
+    if console not in (True, False, "live"):
+        raise ConfigurationError(f"console is {console!r}, expected True, False or 'live'.")
+
     def destination(signal: Signal) -> Destination | None:
         exporters = _read_exporters(signal, environ)
         asked = signal == "traces" and endpoint is not None  # outright: wins over the variable
@@ -237,7 +241,9 @@ def read_export_settings(
             return None
         return _read_destination(signal, endpoint, protocol, environ)
 
-    shown = console or (endpoint is None and "console" in _read_exporters("traces", environ))
+    shown: Console = console or (
+        endpoint is None and "console" in _read_exporters("traces", environ)
+    )
     traces = destination("traces")
     if (shown or file) and not (endpoint or _names_a_backend(environ)):
         # a console or a file alone needs no backend, and must not complain about its absence
@@ -245,7 +251,7 @@ def read_export_settings(
     settings = ExportSettings(
         traces=traces,
         metrics=destination("metrics") if traces else None,
-        logs=destination("logs") if traces and config.content_in_events else None,
+        logs=destination("logs") if traces else None,
         console=shown,
         file=None if file is None else Path(file).absolute(),
         spool=None if spool is None else Path(spool).absolute(),

@@ -235,13 +235,14 @@ def test_metrics_can_be_turned_off_for_an_endpoint_that_takes_none() -> None:
     assert settings.metrics is None
 
 
-def test_log_events_are_sent_only_where_content_goes_there() -> None:
-    """No logger provider is made for nothing."""
-    assert read_export_settings(endpoint=LOCAL, environ={}).logs is None
-    config = Config(capture_content="event")
-    settings = read_export_settings(endpoint="http://h:4318", config=config, environ={})
+def test_log_events_go_where_spans_go() -> None:
+    """Evaluations are log events too, so they need no content to be asked for."""
+    settings = read_export_settings(endpoint="http://h:4318", environ={})
     assert settings.logs is not None
     assert settings.logs.endpoint == "http://h:4318/v1/logs"
+    assert read_export_settings(console=True, environ={}).logs is None
+    environ = {"OTEL_LOGS_EXPORTER": "none"}
+    assert read_export_settings(endpoint=LOCAL, environ=environ).logs is None
 
 
 def test_console_may_be_asked_for_by_the_environment() -> None:
