@@ -12,22 +12,10 @@ from langchain_core.tools import tool
 from opentelemetry import trace
 
 from tests.fakes import FakeChat, FakeLLM, FakeRetriever, StreamingChat
+from tests.scenarios.ways import call
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import Oracle
-
-
-async def call(way: str, runnable: Any, value: Any, config: Any) -> Any:
-    """Run a runnable in one of the ways LangChain offers."""
-    if way == "astream_events":
-        return [event async for event in runnable.astream_events(value, config, version="v2")]
-    given = [value] if way.endswith("batch") else value
-    answer = getattr(runnable, way)(given, config)
-    if way == "stream":
-        return list(answer)
-    if way == "astream":
-        return [chunk async for chunk in answer]
-    return await answer if way.startswith("a") else answer
 
 
 WAYS = ["invoke", "ainvoke", "stream", "astream", "batch", "abatch", "astream_events"]

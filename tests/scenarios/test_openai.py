@@ -17,6 +17,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from tests.openai_stub import MODEL, Stub, openai_stub
+from tests.scenarios.ways import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,17 +58,6 @@ def make_model(stub: Stub, **more: Any) -> Any:
     return langchain_openai.ChatOpenAI(
         model="gpt-4o", base_url=stub.url, api_key="sk-secret", **settings
     )
-
-
-async def call(way: str, model: Any, value: Any, config: Any) -> Any:
-    """Call a model in one of four ways."""
-    if way == "invoke":
-        return model.invoke(value, config)
-    if way == "ainvoke":
-        return await model.ainvoke(value, config)
-    if way == "stream":
-        return list(model.stream(value, config))
-    return [chunk async for chunk in model.astream(value, config)]
 
 
 each_way = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
