@@ -16,7 +16,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
 from tests.fakes import FakeChat, calls_tool
-from tests.scenarios.ways import call
+from tests.scenarios.ways import call as run
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import Oracle
@@ -57,7 +57,7 @@ async def test_nodes_nest_and_tell_where_they_stand(way: str, oracle: Oracle) ->
         return {"value": str(model.invoke("hi").content)}
 
     graph = build({"first": ask, "second": ask}, [(START, "first"), ("first", "second")], name="g")
-    await call(way, graph, {"value": "x"}, oracle.config(configurable={"thread_id": "t7"}))
+    await run(way, graph, {"value": "x"}, oracle.config(configurable={"thread_id": "t7"}))
     root = oracle.span("invoke_workflow g")
     assert root.attributes["gen_ai.workflow.name"] == "g"
     assert root.attributes["gen_ai.conversation.id"] == "t7"
@@ -76,7 +76,7 @@ async def test_subgraph_nests_under_its_node(way: str, oracle: Oracle) -> None:
     """A subgraph hangs under the node it is; its own nodes under it."""
     inner = build({"leaf": lambda state: {"value": "y"}}, [(START, "leaf")], name="inner")
     graph = build({"sub": inner, "after": lambda state: state}, [(START, "sub"), ("sub", "after")])
-    await call(way, graph, {"value": "x"}, oracle.config())
+    await run(way, graph, {"value": "x"}, oracle.config())
     assert oracle.parent_name("leaf") in {"sub", "inner"}
 
 
@@ -99,7 +99,7 @@ async def test_parallel_branches_and_send_fan_out(way: str, oracle: Oracle) -> N
         graph.add_edge(START, name)
         graph.add_edge(name, "plan")
     graph.add_conditional_edges("plan", spread, ["worker"])
-    await call(way, graph.compile(name="g"), {"value": "x"}, oracle.config())
+    await run(way, graph.compile(name="g"), {"value": "x"}, oracle.config())
     for name in "ab":
         assert oracle.parent_name(f"work {name}") == name
         assert oracle.parent_name(name) == "invoke_workflow g"
@@ -139,7 +139,7 @@ async def test_interrupt_is_no_error_and_resume_is_linked(
         pytest.skip("interrupt() needs Python 3.11 in async nodes")
     graph = pausing_graph(oracle, where)
     config = oracle.config(configurable={"thread_id": "t1"})
-    await call(way, graph, {"value": "x"}, config)
+    await run(way, graph, {"value": "x"}, config)
     paused = oracle.span("invoke_workflow pausing")
     assert paused.attributes["langchain.run.outcome"] == "interrupted"
     assert oracle.span("ask").attributes["langchain.run.outcome"] == "interrupted"
@@ -148,7 +148,7 @@ async def test_interrupt_is_no_error_and_resume_is_linked(
         assert oracle.span(name).attributes["langchain.run.outcome"] == "interrupted"
     assert not oracle.errors
     assert not [e for span in oracle.spans for e in span.events if e.name == "exception"]
-    await call(way, graph, Command(resume="yes"), config)
+    await run(way, graph, Command(resume="yes"), config)
     assert not oracle.errors
     resumed = [span for span in oracle.spans if span.name == paused.name][1]
     assert resumed.links == ((paused.trace_id, paused.span_id),)
@@ -164,8 +164,8 @@ async def test_lifecycle_events_reach_us(way: str, oracle: Oracle) -> None:
     assert callbacks
     graph = pausing_graph(oracle, "node")
     config = oracle.config(configurable={"thread_id": "t1"})
-    await call(way, graph, {"value": "x"}, config)
-    await call(way, graph, Command(resume="yes"), config)
+    await run(way, graph, {"value": "x"}, config)
+    await run(way, graph, Command(resume="yes"), config)
     paused, resumed = (s for s in oracle.spans if s.name == "invoke_workflow pausing")
     assert [event.name for event in paused.events] == ["langgraph.interrupt"]
     assert paused.events[0].attributes["langgraph.interrupts"] == 1
@@ -185,7 +185,7 @@ async def test_handoff_to_the_parent_graph_is_no_error(way: str, oracle: Oracle)
     graph.add_node("other", lambda state: {"seen": ["other"]})
     graph.add_edge(START, "sub")
     graph.add_edge("other", END)
-    await call(way, graph.compile(name="g"), {"value": "x"}, oracle.config())
+    await run(way, graph.compile(name="g"), {"value": "x"}, oracle.config())
     assert oracle.span("leaf").attributes["langchain.run.outcome"] == "handoff"
     assert oracle.span("invoke_workflow g").attributes["langchain.run.outcome"] == "ok"
     assert not oracle.errors
@@ -201,7 +201,7 @@ async def test_error_in_a_node_fails_its_ancestors(way: str, oracle: Oracle) -> 
 
     graph = build({"bad": fail}, [(START, "bad")], name="g")
     with pytest.raises(ValueError, match="secret"):
-        await call(way, graph, {"value": "x"}, oracle.config())
+        await run(way, graph, {"value": "x"}, oracle.config())
     assert {span.name for span in oracle.errors} == {"bad", "invoke_workflow g"}
     told = [s.name for s in oracle.spans if any(e.name == "exception" for e in s.events)]
     assert told == ["bad"]
@@ -249,7 +249,7 @@ def make_agent(oracle: Oracle, name: str | None = "calc") -> Any:
 async def test_agent_with_two_tool_calls(way: str, oracle: Oracle) -> None:
     """Agent > model / tools > tool, with usage on each model span and sums on the agent's."""
     agent = make_agent(oracle)
-    await call(way, agent, {"messages": [("user", "1+2?")]}, oracle.config())
+    await run(way, agent, {"messages": [("user", "1+2?")]}, oracle.config())
     root = oracle.span("invoke_agent calc")
     assert root.parent_id is None
     assert root.attributes["gen_ai.agent.name"] == "calc"
@@ -286,7 +286,7 @@ async def test_agent_inside_a_tool_of_an_agent(way: str, oracle: Oracle) -> None
 
     model = FakeChat(script=[calls_tool("delegate", {"question": "1+2?"}), "done"])
     outer = create_agent(model, [delegate], name="outer")
-    await call(way, outer, {"messages": [("user", "hi")]}, oracle.config())
+    await run(way, outer, {"messages": [("user", "hi")]}, oracle.config())
     assert oracle.parent_name("invoke_agent inner") == "execute_tool delegate"
     inner_span, outer_span = oracle.span("invoke_agent inner"), oracle.span("invoke_agent outer")
     assert [inner_span.attributes[key] for key in SUMS] == [21, 9, 3, 2]
