@@ -288,7 +288,16 @@ class OTelCallbackHandler(BaseCallbackHandler):
 
     # -- in between
 
-    def on_llm_new_token(self, token: Any, *, run_id: UUID, **kwargs: Any) -> None:
+    def on_llm_new_token(
+        self,
+        token: Any,
+        *,
+        chunk: Any = None,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         """See `BaseCallbackHandler.on_llm_new_token`; counts, and times the first."""
         # Called for every token of every stream, so it does nothing that could fail.
         self._recorder.count_chunk(run_id)
