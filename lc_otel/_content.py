@@ -99,28 +99,20 @@ def fit(value: Any, budget: int) -> Piece:
 
     What is cut says what size it had. Of a list the first item and the last ones are kept.
     """
-    size = _weigh(value)
-    # Numbers may weigh too much, but not by that.
-    short, data = _encode(shorten(value, budget) if size > 2 * budget else value)
+    weights: Weights = {}
+    size = _weigh(value, weights)
+    if size <= 2 * budget:  # numbers may weigh too much, but not by that
+        short, data = _encode(value)
+        if len(data) <= budget:
+            return Piece(short, data.decode())
     target = budget
-    while len(data) > budget:
-        # The weights leave out what JSON escapes: aim lower by as much as this was over.
-        target = min(target * budget // len(data), target * 9 // 10)
-        if target < SMALLEST:
-            return Piece(f"[{size} bytes]", f'"[{size} bytes]"')
-        short, data = _encode(shorten(value, target))
-    return Piece(short, data.decode())
-
-
-def shorten(value: Any, budget: int) -> Any:
-    """About ``budget`` bytes of a value; what is left out is marked."""
-    if isinstance(value, str):
-        return cut(value, budget)
-    if isinstance(value, list):
-        return _shorten_list(value, budget)
-    if isinstance(value, dict):
-        return _shorten_dict(value, budget)
-    return value
+    while target >= SMALLEST:
+        short, data = _encode(_shorten(value, target, weights))
+        if len(data) <= budget:
+            return Piece(short, data.decode())
+        # The weights are not exact: aim lower by as much as this was over.
+        target = min(target * budget // len(data), target * 19 // 20)
+    return Piece(f"[{size} bytes]", f'"[{size} bytes]"')
 
 
 def cut(text: str, budget: int) -> str:
@@ -225,24 +217,58 @@ def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
-def _weigh(value: Any) -> int:
-    """About how many bytes the value's JSON has: escapes are not counted."""
+# -- shortening
+
+_SAMPLE = 256
+
+Weights = dict[int, int]
+"""By id of a list or dict: about how many bytes its JSON has."""
+
+
+def _weigh(value: Any, weights: Weights) -> int:
+    """About how many bytes the value's JSON has; remembers it of lists and dicts."""
     if isinstance(value, str):
-        return _size(value) + 2
+        return _size(value) + _escapes(value) + 2
     weight = 20  # no number has more digits
     if isinstance(value, list):
         for item in value:
-            weight += _weigh(item) + 1
+            weight += _weigh(item, weights) + 1
+        weights[id(value)] = weight
     elif isinstance(value, dict):
         for key, item in value.items():
-            weight += len(key) + 4 + _weigh(item)
+            weight += len(key) + 4 + _weigh(item, weights)
+        weights[id(value)] = weight
     return weight
 
 
-def _shorten_list(items: list[Any], budget: int) -> list[Any]:
+def _weight_of(value: Any, weights: Weights) -> int:
+    weight = weights.get(id(value)) if isinstance(value, (list, dict)) else None
+    return _weigh(value, weights) if weight is None else weight
+
+
+def _escapes(text: str) -> int:
+    """About how many of a text's usual characters JSON escapes, by those at its beginning."""
+    size = len(text)
+    sample = text[:_SAMPLE] if size > _SAMPLE else text
+    found = sample.count('"') + sample.count("\n") + sample.count("\\")
+    return found if size <= _SAMPLE else found * size // _SAMPLE
+
+
+def _shorten(value: Any, budget: int, weights: Weights) -> Any:
+    """About ``budget`` bytes of a value; what is left out is marked."""
+    if isinstance(value, str):
+        return cut(value, budget - _escapes(value[:budget]))
+    if isinstance(value, list):
+        return _shorten_list(value, budget, weights)
+    if isinstance(value, dict):
+        return _shorten_dict(value, budget, weights)
+    return value
+
+
+def _shorten_list(items: list[Any], budget: int, weights: Weights) -> list[Any]:
     if not items:
         return items
-    sizes = [_weigh(item) for item in items]
+    sizes = [_weight_of(item, weights) for item in items]
     room = budget - 2
     if sum(sizes) + len(items) > room:
         room -= _OMISSION
@@ -258,7 +284,8 @@ def _shorten_list(items: list[Any], budget: int) -> list[Any]:
     kept = [*kept[:1], *reversed(kept[1:])]
     limit = _share([sizes[index] for index in kept], room - len(kept))
     shortened = [
-        items[index] if sizes[index] <= limit else shorten(items[index], limit) for index in kept
+        items[index] if sizes[index] <= limit else _shorten(items[index], limit, weights)
+        for index in kept
     ]
     omitted = len(items) - len(kept)
     if omitted:
@@ -275,9 +302,10 @@ def _omission(like: Any, count: int, size: int) -> Any:
     return {"role": "omitted", "parts": [marker]} if "parts" in like else marker
 
 
-def _shorten_dict(fields: dict[str, Any], budget: int) -> dict[str, Any]:
-    fields = {cut(key, _MAX_KEY): value for key, value in fields.items()}
-    sizes = {key: _weigh(value) for key, value in fields.items()}
+def _shorten_dict(fields: dict[str, Any], budget: int, weights: Weights) -> dict[str, Any]:
+    if any(len(key) > _MAX_KEY for key in fields):
+        fields = {cut(key, _MAX_KEY): value for key, value in fields.items()}
+    sizes = {key: _weight_of(value, weights) for key, value in fields.items()}
     room = budget - 2
     kept: list[str] = []
     for key, size in sizes.items():
@@ -290,7 +318,8 @@ def _shorten_dict(fields: dict[str, Any], budget: int) -> dict[str, Any]:
     room += sum(min(sizes[key], SMALLEST) for key in kept)
     limit = max(_share([sizes[key] for key in kept], room), SMALLEST)
     shortened = {
-        key: fields[key] if sizes[key] <= limit else shorten(fields[key], limit) for key in kept
+        key: fields[key] if sizes[key] <= limit else _shorten(fields[key], limit, weights)
+        for key in kept
     }
     omitted = len(fields) - len(kept)
     if omitted:

@@ -202,12 +202,12 @@ def _own() -> list[str]:
         (names.RUN_PARENT_ID, "creation", "the parent run's"),
         (names.RUN_TYPE, "creation", "chain, llm, chat_model, tool, retriever"),
         (names.RUN_NAME, "creation", "the run's name in LangChain"),
-        (names.RUN_TAGS, "start", "tags"),
-        (names.USER_ID, "start", "first of `Config.user_keys` in the metadata"),
-        *((attribute, "start", _code(key)) for key, (attribute, _) in langchain.GRAPH.items()),
+        (names.RUN_TAGS, "creation", "tags"),
+        (names.USER_ID, "creation", "first of `Config.user_keys` in the metadata"),
+        *((attribute, "creation", _code(key)) for key, (attribute, _) in langchain.GRAPH.items()),
         (
             names.METADATA_PREFIX + "<key>",
-            "start",
+            "creation",
             "keys of `Config.metadata_keys`, and "
             + ", ".join(_code(key) for key in sorted(langchain.METADATA)),
         ),

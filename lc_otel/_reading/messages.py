@@ -85,7 +85,7 @@ def read_messages(messages: Sequence[Any], reader: Reader) -> list[Message]:
 def _weigh(message: Any) -> int:
     """About how many bytes a message has: those of its text."""
     content = get(message, "content")
-    if isinstance(content, str):
+    if type(content) is str:
         return len(content)
     texts = (get(block, "text") for block in sequence(content))
     return sum(len(said) for said in texts if isinstance(said, str))

@@ -16,6 +16,8 @@ _is_mapping: Callable[[type], bool] = lru_cache(maxsize=512)(lambda cls: issubcl
 
 def get(holder: Any, key: str) -> Any:
     """``holder[key]`` of a mapping, ``holder.key`` of an object, else None."""
+    if holder is None:
+        return None
     try:
         return holder.get(key) if _is_mapping(type(holder)) else getattr(holder, key, None)
     except Exception:  # noqa: BLE001 -- a property may do anything
