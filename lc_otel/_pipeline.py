@@ -18,6 +18,7 @@ from lc_otel._errand import Runner
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._install import install, uninstall
 from lc_otel._queue import SpanQueue
+from lc_otel._sigterm import deliver_on_sigterm
 from lc_otel._spool import Spool
 from lc_otel._version import __version__
 from lc_otel.config import (
@@ -88,6 +89,11 @@ class Pipeline:
         self.tracer_provider: trace.TracerProvider = providers["tracer_provider"]
         self.meter_provider: metrics.MeterProvider | None = providers.get("meter_provider")
         self.handler = OTelCallbackHandler(config=settings.config, **providers)
+        self._forget_sigterm: Callable[[], object] = (
+            deliver_on_sigterm(self.shutdown, self.flush, _DEFAULT_TIMEOUT)
+            if settings.flush_on_sigterm
+            else lambda: None
+        )
         atexit.register(self.shutdown)
 
     @property
@@ -145,6 +151,7 @@ class Pipeline:
             if self._delivered is not None:
                 return self._delivered
             atexit.unregister(self.shutdown)
+            self._forget_sigterm()
             _forget(self)
             uninstall(self.handler)
             self.handler.end_open_runs()
@@ -172,7 +179,7 @@ class Pipeline:
             if lost:
                 reasons = [
                     self.last_error,
-                    f"{dropped} found the queue full" if dropped else None,
+                    f"{dropped} found the queue full or closed" if dropped else None,
                     None if done else f"gave up after {timeout:g} s",
                 ]
                 _logger.warning(
@@ -318,6 +325,7 @@ def configure(
     console: Console = False,
     file: str | os.PathLike[str] | None = None,
     spool: str | os.PathLike[str] | None = None,
+    flush_on_sigterm: bool = False,
     service_version: str | None = None,
     timeout: float | None = None,
     compression: str | None = None,
@@ -360,6 +368,9 @@ def configure(
             deliver them, oldest first, when it answers again; the next process with the same
             directory delivers what this one leaves. It must be the user's own, and is made so where
             it is missing. Several processes may share it.
+        flush_on_sigterm: Deliver spans before SIGTERM takes its effect: where it would kill the
+            process, open runs are ended and all is sent first; where the program has a handler,
+            what has ended is sent before that is called. Call `configure` in the main thread then.
         service_version: ``service.version`` of the resource.
         timeout: Seconds one export may take, retries included.
         compression: ``"gzip"`` or ``"none"``.
@@ -383,6 +394,7 @@ def configure(
         console=console,
         file=file,
         spool=spool,
+        flush_on_sigterm=flush_on_sigterm,
         service_version=service_version,
         timeout=timeout,
         compression=compression,

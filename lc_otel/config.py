@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 from collections.abc import Callable, Mapping  # noqa: TC003 - pydantic reads the annotations
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,6 +183,7 @@ class ExportSettings:
     """The trace file to write; absolute."""
     spool: Path | None
     """The directory that keeps what cannot be delivered; absolute."""
+    flush_on_sigterm: bool
     disabled: bool
     """OTEL_SDK_DISABLED is true: nothing is recorded."""
     headers: Mapping[str, str] | None
@@ -209,6 +211,7 @@ def read_export_settings(
     console: Console = False,
     file: str | os.PathLike[str] | None = None,
     spool: str | os.PathLike[str] | None = None,
+    flush_on_sigterm: bool = False,
     set_global: bool = True,
     config: Config | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -248,6 +251,11 @@ def read_export_settings(
     if (shown or file) and not (endpoint or _names_a_backend(environ)):
         # a console or a file alone needs no backend, and must not complain about its absence
         traces = None
+    if flush_on_sigterm and threading.current_thread() is not threading.main_thread():
+        raise ConfigurationError(
+            "flush_on_sigterm is True, and only the main thread may set a signal's handler; call "
+            "configure() there, or shut the pipeline down in a handler of your own."
+        )
     settings = ExportSettings(
         traces=traces,
         metrics=destination("metrics") if traces else None,
@@ -255,6 +263,7 @@ def read_export_settings(
         console=shown,
         file=None if file is None else Path(file).absolute(),
         spool=None if spool is None else Path(spool).absolute(),
+        flush_on_sigterm=flush_on_sigterm,
         disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
         headers=headers,
         timeout=timeout,
