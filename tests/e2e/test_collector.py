@@ -96,6 +96,19 @@ def test_everything_a_span_carries_arrives(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_batch_of_large_prompts_arrives(backend: Backend, protocol: str) -> None:
+    """A batch far beyond gRPC's usual 4 MiB passes, split for those behind the collector."""
+    with sending(backend.endpoint(protocol), protocol, service_name="large") as (pipeline, ended):
+        tracer = pipeline.tracer_provider.get_tracer("e2e")
+        with tracer.start_as_current_span("root"):
+            for number in range(400):
+                prompt = f"{number:06}" * 8_000
+                tracer.start_span("chat", attributes={"gen_ai.input.messages": prompt}).end()
+        assert pipeline.flush(), pipeline.last_error
+    assert_shown(backend.jaeger, ended())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_demo_agents_trace_arrives_whole(backend: Backend, protocol: str) -> None:
     """Every span of an agent with two tools and a retriever is in Jaeger as it was made."""
     pytest.importorskip("langchain", "1.0", reason="the demo agent needs LangChain 1.x")
