@@ -251,11 +251,6 @@ def read_export_settings(
     if (shown or file) and not (endpoint or _names_a_backend(environ)):
         # a console or a file alone needs no backend, and must not complain about its absence
         traces = None
-    if flush_on_sigterm and threading.current_thread() is not threading.main_thread():
-        raise ConfigurationError(
-            "flush_on_sigterm is True, and only the main thread may set a signal's handler; call "
-            "configure() there, or shut the pipeline down in a handler of your own."
-        )
     settings = ExportSettings(
         traces=traces,
         metrics=destination("metrics") if traces else None,
@@ -263,7 +258,7 @@ def read_export_settings(
         console=shown,
         file=None if file is None else Path(file).absolute(),
         spool=None if spool is None else Path(spool).absolute(),
-        flush_on_sigterm=flush_on_sigterm,
+        flush_on_sigterm=_check_thread(flush_on_sigterm),
         disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
         headers=headers,
         timeout=timeout,
@@ -278,6 +273,16 @@ def read_export_settings(
     for name, value in (headers or {}).items():
         _check_header(name, value, settings.traces.protocol if settings.traces else "grpc")
     return settings
+
+
+def _check_thread(flush_on_sigterm: bool) -> bool:
+    """Refuse a signal handler where Python would."""
+    if flush_on_sigterm and threading.current_thread() is not threading.main_thread():
+        raise ConfigurationError(
+            "flush_on_sigterm is True, and only the main thread may set a signal's handler; call "
+            "configure() there, or shut the pipeline down in a handler of your own."
+        )
+    return flush_on_sigterm
 
 
 def _read_count(variable: str, default: int, environ: Mapping[str, str]) -> int:
