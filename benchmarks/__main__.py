@@ -42,9 +42,8 @@ def main() -> None:
     parser.add_argument("--bridges", nargs="+", choices=BRIDGES, default=[*BRIDGES])
     parser.add_argument("--figures", nargs="+", choices=FIGURES, default=[*FIGURES])
     arguments = parser.parse_args()
-    results: Results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for figure in arguments.figures:
-        FIGURES[figure](arguments.bridges, results)
+        FIGURES[figure](arguments.bridges)
     _run(python_of("ours"), "benchmarks.report")
 
 
@@ -77,7 +76,8 @@ def _measure(figure: str, bridge: str) -> Any:
     return json.loads(_run(python, "benchmarks.measure", figure, bridge, *WORKLOADS))
 
 
-def _keep(results: Results, figure: str, bridge: str, value: Any) -> None:
+def _keep(figure: str, bridge: str, value: Any) -> None:
+    results: Results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results.setdefault(figure, {})[bridge] = value
     results["made"] = {
         "date": dt.datetime.now(tz=dt.timezone.utc).date().isoformat(),
@@ -109,19 +109,18 @@ def _installed(bridge: str) -> Mapping[str, str]:
     }
 
 
-def _instructions(bridges: Sequence[str], results: Results) -> None:
+def _instructions(bridges: Sequence[str]) -> None:
     for bridge in bridges:
         python = python_of(BRIDGES[bridge].environment)
         spent = count_instructions(python, bridge, WORKLOADS)
-        _keep(results, "instructions", bridge, spent)
+        _keep("instructions", bridge, spent)
 
 
-def _speed(bridges: Sequence[str], results: Results) -> None:
+def _speed(bridges: Sequence[str]) -> None:
     rounds = [{bridge: _measure("speed", bridge) for bridge in bridges} for _ in range(ROUNDS)]
     for bridge in bridges:
         taken = [each[bridge] for each in rounds]
         _keep(
-            results,
             "speed",
             bridge,
             {
@@ -134,23 +133,23 @@ def _speed(bridges: Sequence[str], results: Results) -> None:
         )
 
 
-def _spans(bridges: Sequence[str], results: Results) -> None:
+def _spans(bridges: Sequence[str]) -> None:
     for bridge in bridges:
-        _keep(results, "spans", bridge, _measure("spans", bridge))
+        _keep("spans", bridge, _measure("spans", bridge))
 
 
-def _imports(bridges: Sequence[str], results: Results) -> None:
+def _imports(bridges: Sequence[str]) -> None:
     for bridge in bridges:
         times = [_measure("imports", bridge)["cpu_ms"] for _ in range(2 * ROUNDS + 1)]
-        _keep(results, "imports", bridge, {"cpu_ms": statistics.median(times)})
+        _keep("imports", bridge, {"cpu_ms": statistics.median(times)})
 
 
-def _growth(bridges: Sequence[str], results: Results) -> None:
+def _growth(bridges: Sequence[str]) -> None:
     for bridge in bridges:
-        _keep(results, "growth", bridge, _measure("growth", bridge))
+        _keep("growth", bridge, _measure("growth", bridge))
 
 
-FIGURES: Mapping[str, Callable[[Sequence[str], Results], None]] = {
+FIGURES: Mapping[str, Callable[[Sequence[str]], None]] = {
     "spans": _spans,
     "imports": _imports,
     "speed": _speed,

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import time
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 WARM_UP = 3
-REPEATS = 5
 CHAINS = 50_000
 """After so many chains nothing may have grown."""
 
@@ -96,21 +94,16 @@ def measure_speed(bridge: Bridge, names: Sequence[str]) -> Mapping[str, Any]:
     from benchmarks.workloads import WORKLOADS
 
     config = attach(bridge, Counted())
-    times: dict[str, list[float]] = {name: [] for name in names}
+    times: dict[str, float] = {}
     for name in names:
-        WORKLOADS[name].run(config, WARM_UP)
-    for _ in range(REPEATS):
-        for name in names:
-            workload = WORKLOADS[name]
-            gc.collect()
-            before = time.process_time()
-            workload.run(config, workload.many)
-            spent = time.process_time() - before
-            times[name].append(spent * 1e6 / workload.many / workload.units)
-    return {
-        "cpu_us": {name: statistics.median(values) for name, values in times.items()},
-        "peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-    }
+        workload = WORKLOADS[name]
+        workload.run(config, WARM_UP)
+        gc.collect()
+        before = time.process_time()
+        workload.run(config, workload.many)
+        spent = time.process_time() - before
+        times[name] = spent * 1e6 / workload.many / workload.units
+    return {"cpu_us": times, "peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}
 
 
 def measure_spans(bridge: Bridge, names: Sequence[str]) -> Mapping[str, Any]:
