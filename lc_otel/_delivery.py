@@ -63,6 +63,7 @@ class CountedExporter(SpanExporter):
         call_in_child(self._begin)
 
     def _begin(self) -> None:
+        self._counting = threading.Lock()
         self.exported = 0
         self.failed = 0
         self.last_error: str | None = None
@@ -71,7 +72,8 @@ class CountedExporter(SpanExporter):
         """Export, count, and log the first failure."""
         reason = self.attempt(spans)
         if reason is None:
-            self.exported += len(spans)
+            with self._counting:
+                self.exported += len(spans)
             return SpanExportResult.SUCCESS
         self._lose(len(spans), reason)
         return SpanExportResult.FAILURE
@@ -88,9 +90,10 @@ class CountedExporter(SpanExporter):
 
     def _lose(self, count: int, reason: str) -> None:
         """Count spans that are given up, and say so the first time."""
-        first = not self.failed
-        self.failed += count
-        self.last_error = reason
+        with self._counting:
+            first = not self.failed
+            self.failed += count
+            self.last_error = reason
         if first and not self.closing:
             _logger.warning(
                 "%d span(s) did not reach %s: %s (later ones are counted, and said at shutdown)",

@@ -67,7 +67,6 @@ class SpooledExporter(CountedExporter):
         self._deadline: float | None = None
         self._own: dict[Path, int] = {}
         """Files of this process, with the spans in each."""
-        self._own_lock = threading.Lock()
         self._delivering = threading.Lock()
         self._away = False
         self._stopping = threading.Event()
@@ -77,14 +76,16 @@ class SpooledExporter(CountedExporter):
     def kept(self) -> int:
         """Spans of this process that wait in the spool."""
         self._settle()
-        return sum(self._own.values())
+        with self._counting:
+            return sum(self._own.values())
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Deliver spans or keep them; a failure only where neither can be."""
         sending = _Sending(self, spans)
         if self._is_clear() and self._send(sending):
             if sending.reason is None:
-                self.exported += len(spans)
+                with self._counting:
+                    self.exported += len(spans)
                 return SpanExportResult.SUCCESS
             if _REFUSED.match(sending.reason):
                 self._lose(len(spans), sending.reason)
@@ -120,11 +121,11 @@ class SpooledExporter(CountedExporter):
             reason = getattr(error, "strerror", None) or error
             self._lose(count, f"{sending.reason or 'not sent'}, nor kept in the spool: {reason}")
             return SpanExportResult.FAILURE
-        with self._own_lock:
+        with self._counting:
             self._own[path] = count
         sending.keep(path)
         if evicted:
-            with self._own_lock:
+            with self._counting:
                 for entry in evicted:
                     self._own.pop(entry.path, None)
             self._lose(sum(entry.spans for entry in evicted), "the spool is full, the oldest went")
@@ -150,7 +151,7 @@ class SpooledExporter(CountedExporter):
         self._account(path)
 
     def _account(self, path: Path) -> None:
-        with self._own_lock:
+        with self._counting:
             self.exported += self._own.pop(path, 0)
 
     def _settle(self) -> None:
@@ -218,15 +219,14 @@ class SpooledExporter(CountedExporter):
             self.last_error = sending.reason
             return False
         entry.path.unlink(missing_ok=True)
-        with self._own_lock:
+        with self._counting:
             self._own.pop(entry.path, None)
         self._lose(entry.spans, sending.reason)
         return True
 
     def _set_aside(self, path: Path) -> None:
-        with self._own_lock:
-            count = self._own.pop(path, 0)
-        self.failed += count
+        with self._counting:
+            self.failed += self._own.pop(path, 0)
         try:
             aside = self._spool.set_aside(path)
         except OSError:
