@@ -19,6 +19,9 @@ SMALLEST = 48
 MAX_NAME = 1024
 """Bytes of a text that is no content: a name, an id, a tag, a type."""
 
+MAX_ITEMS = 128
+"""Texts that a list which is no content may hold: tags, stop sequences, finish reasons."""
+
 _MAX_KEY = 128
 _OMISSION = 112  # bytes at most that the marker of omitted items takes
 _INT64 = range(-(2**63), 2**63)
@@ -165,7 +168,8 @@ def _clean_other(value: Any) -> Any:
     if isinstance(value, int):
         return int(value) if value in _INT64 else None
     if isinstance(value, (list, tuple)):
-        return [clean_text(str.__str__(item)) for item in value if isinstance(item, str)]
+        texts = [item for item in value[:MAX_ITEMS] if isinstance(item, str)]
+        return [clean_text(str.__str__(item)) for item in texts]
     return None
 
 

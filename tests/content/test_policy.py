@@ -175,6 +175,7 @@ def test_attributes_that_cannot_be_encoded_are_mended_or_left_out() -> None:
             "float": 0.5,
             "bool": True,
             "texts": ["a", "\udfff", 3],
+            "many": ["t"] * 1000,
             "object": object(),
         }
     ) == {
@@ -184,6 +185,7 @@ def test_attributes_that_cannot_be_encoded_are_mended_or_left_out() -> None:
         "float": 0.5,
         "bool": True,
         "texts": ["a", "�"],
+        "many": ["t"] * 128,
     }
 
 
