@@ -47,4 +47,9 @@ COMMANDS: Mapping[str, Command] = {
         "Send the spans of trace files to a backend, going on where it stopped before.",
         "lc-otel send traces.jsonl --endpoint http://localhost:4317",
     ),
+    "doctor": Command(
+        "lc_otel._commands.doctor",
+        "Say what would happen: versions, settings, LangChain, and whether the backend answers.",
+        "lc-otel doctor --endpoint http://localhost:4317",
+    ),
 }
