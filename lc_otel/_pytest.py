@@ -12,11 +12,23 @@ if TYPE_CHECKING:
     from lc_otel.testing import Captured
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known to ``--strict-markers``."""
+    config.addinivalue_line(
+        "markers", "lc_otel(**fields): fields of lc_otel.Config for the fixture lc_otel_trace"
+    )
+
+
 @pytest.fixture
-def lc_otel_trace() -> Iterator[Captured]:
-    """A `lc_otel.testing.capture`; the test fails where it leaves a run open."""
+def lc_otel_trace(request: pytest.FixtureRequest) -> Iterator[Captured]:
+    """A `lc_otel.testing.capture`; the test fails where it leaves a run open.
+
+    ``@pytest.mark.lc_otel(capture_content=True)`` says what it records.
+    """
     # Imported here, since pytest loads the plugin in every session of every project.
+    from lc_otel.config import Config  # noqa: PLC0415
     from lc_otel.testing import capture  # noqa: PLC0415
 
-    with capture() as captured:
+    marker = request.node.get_closest_marker("lc_otel")
+    with capture(Config(**marker.kwargs) if marker else None) as captured:
         yield captured

@@ -6,11 +6,14 @@
         chain.invoke(question, {"callbacks": [captured.handler]})
     assert captured.trace.llm_calls[0].attributes["gen_ai.usage.input_tokens"] == 12
 
-With pytest, the fixture ``lc_otel_trace`` is such a capture, opened before the test.
+With pytest, the fixture ``lc_otel_trace`` is such a capture, opened before the test; the marker
+``@pytest.mark.lc_otel(capture_content=True)`` gives it a `Config` of those fields. In a notebook, a
+capture shows itself as a tree.
 """
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import logging
@@ -25,6 +28,7 @@ from lc_otel._finished import read_span
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._trace import FinishedSpan, Trace, group_traces
 from lc_otel._tree import TokenSums, sum_tokens
+from lc_otel.conventions._names import RUN_NAME, RUN_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,12 +75,12 @@ class CapturedTrace:
     @property
     def llm_calls(self) -> Sequence[FinishedSpan]:
         """Model calls, in order of their start."""
-        return [span for span in self.spans if _operation(span) in {"chat", "text_completion"}]
+        return [span for span in self.spans if _run_type(span) in {"chat_model", "llm"}]
 
     @property
     def tool_calls(self) -> Sequence[ToolCall]:
         """Tool calls, in order of their start."""
-        return [ToolCall(span) for span in self.spans if _operation(span) == "execute_tool"]
+        return [ToolCall(span) for span in self.spans if _run_type(span) == "tool"]
 
     def tool(self, name: str) -> ToolCall:
         """The only call of the tool ``name``.
@@ -84,7 +88,7 @@ class CapturedTrace:
         Raises:
             AssertionError: It was called more than once, or not at all; the message shows the tree.
         """
-        calls = [call for call in self.tool_calls if call.span.attributes[_TOOL_NAME] == name]
+        calls = [call for call in self.tool_calls if call.span.attributes[RUN_NAME] == name]
         if len(calls) != 1:
             raise AssertionError(
                 f"expected one call of the tool {name!r}, saw {len(calls)}:\n{self}"
@@ -145,6 +149,13 @@ class CapturedTrace:
 
     def __str__(self) -> str:
         return self.tree()
+
+    def _repr_html_(self) -> str:
+        """The spans as nested lists; each opens to its attributes."""
+        roots = [
+            _html_of(trace, root) for trace in group_traces(self.spans) for root in trace.roots
+        ]
+        return "".join(roots) or "<p>no spans yet</p>"
 
 
 class Captured(CapturedTrace):
@@ -278,17 +289,15 @@ class _LogicalTime(SpanProcessor):
         self.ended.clear()
 
 
-_TOOL_NAME = "gen_ai.tool.name"
-
-
-def _operation(span: FinishedSpan) -> object:
-    return span.attributes.get("gen_ai.operation.name")
+def _run_type(span: FinishedSpan) -> object:
+    """What LangChain calls the run; the same under every convention."""
+    return span.attributes.get(RUN_TYPE)
 
 
 def _content(span: FinishedSpan, attribute: str) -> Any:
     value = span.attributes.get(attribute)
-    if not isinstance(value, str):
-        return value
+    if not isinstance(value, str) or not value.startswith(("{", "[")):
+        return value  # a text is written as it is, and "5" is no number
     try:
         return json.loads(value)
     except ValueError:
@@ -300,6 +309,24 @@ def _how_it_ended(span: FinishedSpan) -> str:
         return f" [{span.attributes.get('error.type', 'error')}]"
     outcome = span.attributes.get("langchain.run.outcome", "ok")
     return "" if outcome == "ok" else f" [{outcome}]"
+
+
+def _html_of(trace: Trace, span: FinishedSpan) -> str:
+    """One span and what is below it; what it says comes from strangers, and is escaped."""
+    tokens = sum_tokens([span])
+    said = f"<b>{html.escape(span.name)}</b>{html.escape(_how_it_ended(span))}"
+    if tokens.input or tokens.output:
+        said += f" {tokens.input:,}\N{RIGHTWARDS ARROW}{tokens.output:,} tokens"
+    rows = "".join(
+        f"<tr><td>{html.escape(key)}</td>"
+        f'<td style="text-align:left;white-space:pre-wrap">{html.escape(str(value))}</td></tr>'
+        for key, value in sorted(span.attributes.items())
+    )
+    below = "".join(_html_of(trace, child) for child in trace.children(span))
+    return (
+        f'<div style="margin-left:1.2em"><details><summary>{said}</summary>'
+        f"<table>{rows}</table></details>{below}</div>"
+    )
 
 
 def _dedent(text: str) -> str:
