@@ -120,10 +120,62 @@ class CountedExporter(SpanExporter):
         return self._inner.force_flush(timeout_millis)
 
 
+class SideExporter:
+    """Passes metrics or log events on to a backend that may take nothing but spans.
+
+    Such a backend (Jaeger, Phoenix) refuses each export; the SDK's exporters would log an error a
+    minute. After the first refusal nothing more is sent, and one line says so.
+
+    Args:
+        inner: The exporter that does the work.
+        signal: What it sends, for the log.
+        address: Its backend, for the log.
+    """
+
+    _REFUSED = re.compile(r"UNIMPLEMENTED|\b(?:404|405|501)\b")
+
+    def __init__(self, inner: OwnExporter, signal: str, address: str) -> None:
+        self._inner = inner
+        self._signal = signal
+        self._address = address
+        self._reason = _ReasonHeard(inner.made, silently=True)
+        self._success: Any = None
+        self._failed = False
+
+    def export(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        """Export, unless the backend has refused; a refusal counts as success: nothing is amiss."""
+        if self._success is not None:
+            return self._success
+        with self._reason as heard:
+            result = self._inner.made.export(batch, *args, **kwargs)
+        if result.name == "SUCCESS":
+            return result
+        reason = heard.cause or "no reason given"
+        if self._REFUSED.search(reason):
+            _logger.info(
+                "%s takes no %s (%s): they are not sent.", self._address, self._signal, reason
+            )
+            self._success = type(result).SUCCESS
+            return self._success
+        if not self._failed:
+            self._failed = True
+            _logger.warning(
+                "%s did not reach %s: %s (said once)", self._signal, self._address, reason
+            )
+        return result
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
 class _ReasonHeard(logging.Filter):
     """Hears in an exporter's own log why an export failed; its result says only that it did.
 
     A filter and not a handler, since it changes nothing about where the records go.
+
+    Args:
+        exporter: Whose log is heard.
+        silently: Keep what is heard out of the log, for a caller that says it better.
     """
 
     _CAUSES = (
@@ -133,15 +185,16 @@ class _ReasonHeard(logging.Filter):
         re.compile(r"batch code: (?P<cause>.+)", re.DOTALL),  # HTTP
     )
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: Any, *, silently: bool = False) -> None:
         super().__init__()
+        self._silently = silently
         modules = {base.__module__ for base in type(exporter).__mro__}
         self._loggers = [logging.getLogger(module) for module in modules]
         self._thread: int | None = None
         self.cause: str | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Remember the cause, let every record pass."""
+        """Remember the cause, and let the record pass unless that is not wanted."""
         if record.thread == self._thread and record.levelno >= logging.WARNING:
             message = record.getMessage()
             found = next(filter(None, (cause.search(message) for cause in self._CAUSES)), None)
@@ -149,6 +202,7 @@ class _ReasonHeard(logging.Filter):
                 self.cause = " ".join(found["cause"].split())
             elif self.cause is None:
                 self.cause = " ".join(message.split())
+            return not self._silently
         return True
 
     def __enter__(self) -> Self:

@@ -13,7 +13,7 @@ from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from lc_otel._delivery import CountedExporter, OwnExporter
+from lc_otel._delivery import CountedExporter, OwnExporter, SideExporter
 from lc_otel._errand import Runner
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._install import install, uninstall
@@ -286,7 +286,9 @@ class Pipeline:
             PeriodicExportingMetricReader,
         )
 
-        exporter = _build_exporter("metrics", destination, self.settings)
+        exporter: Any = SideExporter(
+            _build_exporter("metrics", destination, self.settings), "metrics", destination.address
+        )
         provider = MeterProvider(
             [PeriodicExportingMetricReader(exporter)], resource, shutdown_on_exit=False
         )
@@ -301,7 +303,9 @@ class Pipeline:
         from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
 
         provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        exporter = _build_exporter("logs", destination, self.settings)
+        exporter: Any = SideExporter(
+            _build_exporter("logs", destination, self.settings), "log events", destination.address
+        )
         provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
         self._flushers.append(provider.force_flush)
         self._closers.append(provider.shutdown)

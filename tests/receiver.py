@@ -81,6 +81,8 @@ class Fault:
     """Sent as a body in place of a response (HTTP only)."""
     times: int = 1_000_000
     """How many requests it befalls."""
+    signal: str | None = None
+    """The only signal it befalls; None means all."""
 
 
 class Receiver:
@@ -96,7 +98,8 @@ class Receiver:
         """Keep a request, or return the fault that befalls it."""
         with self._arrived:
             fault = self.fault
-            if fault is not None and fault.times > 0:
+            befalls = fault is not None and fault.signal in {None, received.signal}
+            if fault is not None and befalls and fault.times > 0:
                 fault.times -= 1
             else:
                 fault = None
