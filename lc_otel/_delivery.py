@@ -130,12 +130,16 @@ class SideExporter:
         inner: The exporter that does the work.
         signal: What it sends, for the log.
         address: Its backend, for the log.
+        is_known: Whether spans fail too; then the reason has been said.
     """
 
     _REFUSED = re.compile(r"UNIMPLEMENTED|\b(?:404|405|501)\b")
 
-    def __init__(self, inner: OwnExporter, signal: str, address: str) -> None:
+    def __init__(
+        self, inner: OwnExporter, signal: str, address: str, is_known: Callable[[], bool]
+    ) -> None:
         self._inner = inner
+        self._is_known = is_known
         self._signal = signal
         self._address = address
         self._reason = _ReasonHeard(inner.made, silently=True)
@@ -157,7 +161,7 @@ class SideExporter:
             )
             self._success = type(result).SUCCESS
             return self._success
-        if not self._failed:
+        if not self._failed and not self._is_known():
             self._failed = True
             _logger.warning(
                 "%s did not reach %s: %s (said once)", self._signal, self._address, reason

@@ -286,9 +286,7 @@ class Pipeline:
             PeriodicExportingMetricReader,
         )
 
-        exporter: Any = SideExporter(
-            _build_exporter("metrics", destination, self.settings), "metrics", destination.address
-        )
+        exporter: Any = self._build_side_exporter("metrics", "metrics", destination)
         provider = MeterProvider(
             [PeriodicExportingMetricReader(exporter)], resource, shutdown_on_exit=False
         )
@@ -303,13 +301,15 @@ class Pipeline:
         from opentelemetry.sdk._logs.export import BatchLogRecordProcessor  # noqa: PLC0415
 
         provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        exporter: Any = SideExporter(
-            _build_exporter("logs", destination, self.settings), "log events", destination.address
-        )
+        exporter: Any = self._build_side_exporter("logs", "log events", destination)
         provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
         self._flushers.append(provider.force_flush)
         self._closers.append(provider.shutdown)
         return provider
+
+    def _build_side_exporter(self, signal: Signal, name: str, where: Destination) -> SideExporter:
+        exporter = _build_exporter(signal, where, self.settings)
+        return SideExporter(exporter, name, where.address, lambda: self.failed > 0)
 
 
 # tracer providers of pipelines that were shut down; one of them may still be the global one
