@@ -218,8 +218,8 @@ class OTelCallbackHandler(BaseCallbackHandler):
         start = starts.Start(
             run_id,
             parent_run_id,
-            tags or (),
-            metadata or {},
+            tags if isinstance(tags, (list, tuple)) else (),
+            metadata if isinstance(metadata, dict) else {},
             source,
             parent.run if parent is not None else None,
             self._conversation_keys,
