@@ -164,9 +164,7 @@ class SpooledExporter(CountedExporter):
 
     def _work(self) -> None:
         stopping, pause, readable = self._stopping, 0.0, True
-        while not stopping.wait(
-            pause
-        ):  # the first time at once: another process may have left some
+        while not stopping.wait(pause):  # at first at once: a process before may have left some
             pause = self._retry
             try:
                 self._deliver()
@@ -207,7 +205,7 @@ class SpooledExporter(CountedExporter):
             spans = restore_request(message)
         except FileNotFoundError:
             return True  # it had to make room
-        except (CorruptEntryError, DecodeError, OSError):
+        except (CorruptEntryError, DecodeError, LookupError, OSError, TypeError, ValueError):
             self._set_aside(entry.path)
             return True
         sending = _Sending(self, spans, entry.path)
@@ -248,8 +246,10 @@ class SpooledExporter(CountedExporter):
     def shutdown(self) -> None:
         """Try once more to deliver what is kept, and stop."""
         self._stopping.set()
-        self._deliver()
-        super().shutdown()
+        try:
+            self._deliver()
+        finally:
+            super().shutdown()
 
 
 class _Sending:

@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from lc_otel import ConfigurationError
 from lc_otel._pipeline import Pipeline, configure
@@ -314,6 +315,28 @@ def test_a_damaged_file_is_set_aside_and_holds_up_none(
         assert names(address) == ["whole"]
     said = [record.getMessage() for record in caplog.records]
     assert said == [f"{first} cannot be read and is set aside as {first.stem}.corrupt."]
+
+
+def bad_ids() -> bytes:
+    """A request whose span has no proper ids."""
+    request = ExportTraceServiceRequest()
+    request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"12", name="x")
+    encoded: bytes = request.SerializeToString()
+    return encoded
+
+
+@pytest.mark.parametrize("request_bytes", [b"\xff no protobuf", bad_ids()])
+def test_what_is_no_request_of_ours_is_set_aside(request_bytes: bytes, tmp_path: Path) -> None:
+    """A file that is whole, and still of no use, holds up nobody either."""
+    spool = Spool(tmp_path)
+    path, _ = spool.put(request_bytes, 1)
+    with http_receiver() as address:
+        with open_pipeline(address.endpoint, "http/protobuf", tmp_path) as pipeline:
+            wait_until(spool.is_empty)
+            end_spans(pipeline, "one")
+            assert pipeline.flush()
+        assert names(address) == ["one"]
+    assert path.with_suffix(".corrupt").exists()
 
 
 def test_what_a_killed_writer_left_is_set_aside(
