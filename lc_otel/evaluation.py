@@ -93,8 +93,8 @@ def record_evaluation(
     provider = _logs.get_logger_provider() if logger_provider is None else logger_provider
     if type(provider).__module__.startswith("opentelemetry._logs"):  # the API's stand-ins
         _logger.warning(
-            "Evaluation %r goes nowhere: there is no logger provider. Call configure() first, set "
-            "one globally, or give logger_provider.",
+            "Evaluation %r goes nowhere: there is no logger provider. configure() with "
+            "an endpoint makes one; so may you, globally or as logger_provider.",
             name,
         )
     said = evaluation.attributes(name, score, label, explanation, response_id)

@@ -170,9 +170,10 @@ def babbler() -> Iterator[str]:
 @pytest.mark.logs_warnings("the exporter says why it fails, which the command keeps to itself")
 @pytest.mark.parametrize("protocol", list(RECEIVERS))
 def test_a_port_that_speaks_something_else(
-    protocol: str, capsys: pytest.CaptureFixture[str]
+    protocol: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It connects and takes nothing: a failure with a next step, and no traceback."""
+    monkeypatch.setattr(_doctor, "_TIMEOUT", 1.0)
     with babbler() as endpoint:
         code, out = examine(capsys, "--endpoint", endpoint, "--protocol", protocol)
     [(said, then)] = failures(out)
@@ -245,6 +246,22 @@ def test_tls_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 1
     assert said.startswith("it does not speak TLS")
     assert "http://" in then
+
+
+@pytest.mark.logs_warnings("the exporter says why it fails, which the command keeps to itself")
+def test_behind_a_proxy_nothing_is_tried_past_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy resolves and connects, so only the probe can tell."""
+    monkeypatch.setenv("HTTP_PROXY", dead_endpoint())
+    monkeypatch.setattr(_doctor, "_TIMEOUT", 1.0)
+    code, out = examine(
+        capsys, "--endpoint", "http://collector.invalid:4318", "--protocol", "http/protobuf"
+    )
+    assert code == 1
+    assert "the proxy of HTTP_PROXY makes the connection" in out
+    [(said, _)] = failures(out)
+    assert said.startswith("it did not take a probe span over http/protobuf")
 
 
 @pytest.mark.parametrize(

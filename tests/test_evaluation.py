@@ -15,6 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from lc_otel.evaluation import record_evaluation, traceparent
 from lc_otel.testing import Captured, capture
+from tests.receiver import RECEIVERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,6 +200,32 @@ def test_text_that_otlp_cannot_carry_does_not_lose_the_event(verdicts: Verdicts)
     record_evaluation(PARENT, "tone", explanation=explanation, logger_provider=verdicts.provider)
     told = verdicts.only.attributes["gen_ai.evaluation.explanation"]
     assert len(told.encode("utf-8")) <= 16_384
+
+
+@pytest.mark.parametrize("protocol", list(RECEIVERS))
+def test_configure_is_all_it_takes_to_send_one(protocol: str) -> None:
+    """The event arrives at the backend beside the span it judges."""
+    program = (
+        "import sys, uuid; from lc_otel import configure\n"
+        "from lc_otel.evaluation import record_evaluation\n"
+        "pipeline, run_id = configure(sys.argv[1], sys.argv[2]), uuid.uuid4()\n"
+        "pipeline.handler.on_chain_start({'name': 'answer'}, {}, run_id=run_id)\n"
+        "pipeline.handler.on_chain_end({}, run_id=run_id)\n"
+        "record_evaluation(run_id, 'tone', 0.5)"
+    )
+    with RECEIVERS[protocol]() as backend:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program, backend.endpoint, protocol],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        (span,) = backend.receiver.spans
+        (request,) = backend.receiver.of("logs")
+    (record,) = request.message.resource_logs[0].scope_logs[0].log_records
+    assert record.event_name == "gen_ai.evaluation.result"
+    assert (record.trace_id.hex(), record.span_id.hex()) == (span.trace_id, span.span_id)
 
 
 @pytest.mark.logs_warnings("there is no logger provider")
