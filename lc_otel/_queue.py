@@ -30,7 +30,9 @@ _DROPPED = {"otel.component.type": "batching_span_processor", "error.type": "que
 
 
 class SpanQueue(SpanProcessor):
-    """The SDK's batch processor, fed only as fast as it can swallow (docs/adr/0004-spans-wait-in-a-queue-that-pushes-back.md).
+    """The SDK's batch processor, fed only as fast as it can swallow.
+
+    Why: docs/adr/0004-spans-wait-in-a-queue-that-pushes-back.md.
 
     From the half-full queue on, the end of each span waits up to `PAUSE` for a batch to leave, as
     long as the backend takes batches at all; what finds the queue full is dropped and counted.
