@@ -55,6 +55,8 @@ _EXPORTERS: Mapping[tuple[str, str], tuple[str, str]] = {
         ("logs", "_log_exporter", "OTLPLogExporter"),
     )
 }
+# imported by requests at its first request: a child forked meanwhile could never import them
+_IMPORTED_LATE = ("netrc", "encodings.idna")
 # a member of both packages' Compression
 _COMPRESSIONS: Mapping[str, str] = {"gzip": "Gzip", "none": "NoCompression"}
 
@@ -471,6 +473,9 @@ def _build_exporter(signal: Signal, destination: Destination, settings: ExportSe
         home = import_module("grpc" if grpc else "opentelemetry.exporter.otlp.proto.http")
         arguments["compression"] = getattr(home.Compression, _COMPRESSIONS[settings.compression])
     exporter = getattr(import_module(module), name)
+    if not grpc:
+        for late in _IMPORTED_LATE:
+            import_module(late)
     try:
         return OwnExporter(lambda: exporter(**arguments))
     except Exception as error:

@@ -85,7 +85,7 @@ def test_a_worker_forked_from_a_busy_process_is_not_stuck(http_backend: Address)
             while not stop.is_set():
                 tracer.start_span("busy").end()
 
-        threads = [threading.Thread(target=work) for _ in range(2)]
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
         for thread in threads:
             thread.start()
         for _ in range(10):
