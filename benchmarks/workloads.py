@@ -46,7 +46,6 @@ class Workload(NamedTuple):
     long: int
     many: int
     """Times at full speed, where CPU time and memory are looked at."""
-    unit: str = "run"
 
 
 class FakeChat(BaseChatModel):
@@ -189,6 +188,6 @@ WORKLOADS: Mapping[str, Workload] = {
     "graph": Workload("LangGraph graph of 10 steps", _graphs, 1 + GRAPH_STEPS, 5, 15, 60),
     "concurrent": Workload("concurrent `ainvoke`s of the chain", _concurrent, 4, 10, 60, 1_000),
     "large": Workload("200 kB prompt of 50 messages", _large, 1, 4, 12, 50),
-    "stream": Workload("a token of a stream", _stream, 1, 200, 1_000, 1_000, unit="token"),
+    "stream": Workload("a token of a stream", _stream, 1, 200, 1_000, 1_000),
 }
 """By name."""
