@@ -57,9 +57,10 @@ def python_of(name: str) -> Path:
     if not made.exists() or made.read_text() != wanted:
         print(f"installing the environment {name}", file=sys.stderr)
         venv.create(folder, with_pip=True)
-        made.write_text(wanted)
-        command = [python, "-m", "pip", "install", "--quiet", "--requirement", made]
+        packages = wanted.splitlines()
+        command = [python, "-m", "pip", "install", "--quiet", *packages]
         subprocess.run(command, check=True)
+        made.write_text(wanted)
     return python
 
 
