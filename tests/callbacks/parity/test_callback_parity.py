@@ -15,14 +15,14 @@ import pytest
 langchain_core = pytest.importorskip("langchain_core")
 
 # After the skip; each of these modules adds its programs.
-from tests.callbacks.parity import (  # noqa: E402
+from tests.callbacks.parity import (
     dispatch,  # noqa: F401
     groups,  # noqa: F401
     life,  # noqa: F401
     managers,  # noqa: F401
     shipped,  # noqa: F401
 )
-from tests.callbacks.parity.recorder import PROGRAMS, Record, implementation  # noqa: E402
+from tests.callbacks.parity.recorder import PROGRAMS, Record, implementation
 
 pytestmark = pytest.mark.logs_warnings("what handlers raise, and how that is logged, is compared")
 
