@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import sys
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
@@ -17,6 +16,7 @@ from langgraph.types import Command, Send, interrupt
 
 from tests.fakes import FakeChat, calls_tool
 from tests.scenarios.ways import call as run
+from tests.scenarios.ways import needs_task_contexts
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import Oracle
@@ -51,6 +51,7 @@ each_way = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astre
 @each_way
 async def test_nodes_nest_and_tell_where_they_stand(way: str, oracle: Oracle) -> None:
     """A named root graph is a workflow; its nodes are its children, with node, step, namespace."""
+    needs_task_contexts(way)
     model = FakeChat(tracer=oracle.tracer)
 
     def ask(state: State) -> State:
@@ -135,8 +136,7 @@ async def test_interrupt_is_no_error_and_resume_is_linked(
     way: str, where: str, oracle: Oracle
 ) -> None:
     """interrupt() is outcome interrupted and no error; the resumed run links to it."""
-    if way.startswith("a") and sys.version_info < (3, 11):
-        pytest.skip("interrupt() needs Python 3.11 in async nodes")
+    needs_task_contexts(way)
     graph = pausing_graph(oracle, where)
     config = oracle.config(configurable={"thread_id": "t1"})
     await run(way, graph, {"value": "x"}, config)
@@ -158,6 +158,7 @@ async def test_interrupt_is_no_error_and_resume_is_linked(
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 async def test_lifecycle_events_reach_us(way: str, oracle: Oracle) -> None:
     """LangGraph's on_interrupt and on_resume are events on the graph's span."""
+    needs_task_contexts(way)
     callbacks = pytest.importorskip(
         "langgraph.callbacks", reason="this langgraph sends no lifecycle events"
     )
@@ -248,6 +249,7 @@ def make_agent(oracle: Oracle, name: str | None = "calc") -> Any:
 @each_way
 async def test_agent_with_two_tool_calls(way: str, oracle: Oracle) -> None:
     """Agent > model / tools > tool, with usage on each model span and sums on the agent's."""
+    needs_task_contexts(way)
     agent = make_agent(oracle)
     await run(way, agent, {"messages": [("user", "1+2?")]}, oracle.config())
     root = oracle.span("invoke_agent calc")
@@ -277,6 +279,7 @@ SUMS = (
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 async def test_agent_inside_a_tool_of_an_agent(way: str, oracle: Oracle) -> None:
     """An agent called in another's tool is an agent of its own, with sums of its own."""
+    needs_task_contexts(way)
     inner = make_agent(oracle, "inner")
 
     @tool

@@ -15,6 +15,7 @@ from opentelemetry import trace
 
 from lc_otel.testing import capture
 from tests.fakes import StreamingChat
+from tests.scenarios.ways import needs_task_contexts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -75,6 +76,8 @@ async def test_consumer_of_an_async_stream_is_not_inside_the_run(
     program: str, oracle: Oracle
 ) -> None:
     """Spans started between two chunks of an async stream are the consumer's own."""
+    if program != "model":
+        needs_task_contexts()
     runnable, value = programs(oracle)[program]
     async for _ in runnable.astream(value, oracle.config()):
         with oracle.tracer.start_as_current_span("consumer"):
@@ -85,6 +88,8 @@ async def test_consumer_of_an_async_stream_is_not_inside_the_run(
 @each_program
 async def test_consumer_of_events_is_not_inside_the_run(program: str, oracle: Oracle) -> None:
     """Spans started between two events of ``astream_events`` are the consumer's own."""
+    if program != "model":
+        needs_task_contexts()
     runnable, value = programs(oracle)[program]
     async for _ in runnable.astream_events(value, oracle.config(), version="v2"):
         with oracle.tracer.start_as_current_span("consumer"):

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+import pytest
+
+
+def needs_task_contexts(way: str = "async") -> None:
+    """Skip an async way before Python 3.11, whose tasks take no context.
+
+    LangChain then loses its config, and with it handlers and parents, in nodes and later chunks.
+    """
+    if way.startswith("a") and sys.version_info < (3, 11):
+        pytest.skip("before Python 3.11 asyncio tasks take no context (docs/context.md, limits)")
 
 
 async def call(way: str, runnable: Any, value: Any, config: Any) -> Any:
