@@ -83,6 +83,12 @@ class Fault:
     """How many requests it befalls."""
     signal: str | None = None
     """The only signal it befalls; None means all."""
+    holding: bytes = b""
+    """It befalls only requests in which these bytes stand."""
+
+    def befalls(self, received: Received) -> bool:
+        """Whether the request is one it is meant for."""
+        return self.signal in {None, received.signal} and self.holding in received.body
 
 
 class Receiver:
@@ -98,8 +104,7 @@ class Receiver:
         """Keep a request, or return the fault that befalls it."""
         with self._arrived:
             fault = self.fault
-            befalls = fault is not None and fault.signal in {None, received.signal}
-            if fault is not None and befalls and fault.times > 0:
+            if fault is not None and fault.times > 0 and fault.befalls(received):
                 fault.times -= 1
             else:
                 fault = None

@@ -152,7 +152,9 @@ def test_a_request_at_fault_is_not_tried_again(backend: Address, tmp_path: Path)
         assert not pipeline.flush()
         end_spans(pipeline, "good")
         assert not pipeline.flush()
-        backend.receiver.fault = Fault(grpc=grpc.StatusCode.INVALID_ARGUMENT, http=400, times=1)
+        backend.receiver.fault = Fault(
+            grpc=grpc.StatusCode.INVALID_ARGUMENT, http=400, holding=b"bad"
+        )
         assert not pipeline.flush()
         assert (pipeline.exported, pipeline.failed, pipeline.spooled) == (1, 1, 0)
         end_spans(pipeline, "next")
