@@ -25,9 +25,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from lc_otel._install import installed
 from lc_otel._pipeline import build_span_exporter
 from lc_otel._version import __version__
-from lc_otel.config import _CAPTURE_VALUES as CAPTURE_VALUES
 from lc_otel.config import (
     CAPTURE_CONTENT,
+    CAPTURE_VALUES,
     ConfigurationError,
     Destination,
     ExportSettings,

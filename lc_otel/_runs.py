@@ -161,7 +161,7 @@ class RunTable:
             weakref.WeakKeyDictionary()
         )
         """By task: runs that end with it at the latest."""
-        _tables.add(self)
+        tables.add(self)
 
     def remember(self, run_id: UUID, context: trace.SpanContext) -> None:
         """Keep the span context of a run that ended."""
@@ -265,7 +265,8 @@ def _put(memory: dict[Any, trace.SpanContext], key: Any, context: trace.SpanCont
             return  # another thread is at it; the next entry makes room
 
 
-_tables: weakref.WeakSet[RunTable] = weakref.WeakSet()
+tables: weakref.WeakSet[RunTable] = weakref.WeakSet()
+"""All there are, for who looks for a run without knowing its provider."""
 _by_provider: weakref.WeakKeyDictionary[trace.TracerProvider, RunTable] = (
     weakref.WeakKeyDictionary()
 )
@@ -277,7 +278,7 @@ def table_of(provider: trace.TracerProvider) -> RunTable:
 
 
 def _after_fork() -> None:
-    for table in _tables:
+    for table in tables:
         table.forget_all()
 
 

@@ -32,7 +32,7 @@ CAPTURE_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 CaptureContent = bool | Literal["span", "event", "both"]
 
-_CAPTURE_VALUES: Mapping[str, CaptureContent] = {
+CAPTURE_VALUES: Mapping[str, CaptureContent] = {
     "no_content": False,
     "span_only": "span",
     "event_only": "event",
@@ -49,7 +49,7 @@ def read_capture_content(environ: Mapping[str, str] = os.environ) -> CaptureCont
     An unknown value captures nothing and is warned about: privacy is the safe side of a typo.
     """
     seen = environ.get(CAPTURE_CONTENT, "")
-    value = _CAPTURE_VALUES.get(seen.strip().lower())
+    value = CAPTURE_VALUES.get(seen.strip().lower())
     if value is None:
         _logger.warning(
             "%s is %r, expected NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT: "

@@ -13,7 +13,7 @@ from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags
 
 from lc_otel._content import clean_text
-from lc_otel._runs import _tables as run_tables
+from lc_otel._runs import tables
 from lc_otel._version import __version__
 from lc_otel.conventions import evaluation
 
@@ -138,7 +138,7 @@ def _parse(text: str) -> UUID | SpanContext:
 
 def _look_up(run_id: UUID) -> SpanContext:
     """Find a run among those that any handler of the process knows."""
-    for table in run_tables:
+    for table in tables:
         entry = table.open.get(run_id)
         context = table.ended.get(run_id) if entry is None else entry.span.get_span_context()
         if context is not None and context.is_valid:
