@@ -84,6 +84,8 @@ def test_a_worker_forked_from_a_busy_process_is_not_stuck(http_backend: Address)
         def work():
             while not stop.is_set():
                 tracer.start_span("busy").end()
+                # locks are held often enough like this, and the receiver is not swamped
+                stop.wait(0.0002)
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
         for thread in threads:
