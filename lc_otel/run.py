@@ -61,8 +61,6 @@ class Run(NamedTuple):
     conversation_id: str | None = None
     server_address: str | None = None
     server_port: int | None = None
-    batch_size: int = 1
-    """How many runs the same call started (several prompts in one ``generate``)."""
     resumes: bool = False
     """A graph that takes up again where an interrupt paused it."""
     source: Any = None

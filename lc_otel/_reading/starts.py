@@ -145,7 +145,6 @@ def _read_model(start: Start, kind: RunType, operation: Operation) -> Run:
     if model is None:
         model = first_text(params, "model", "model_name", "model_id")
     address, port = read_server(source.serialized)
-    batch_size = source.extra.get("batch_size")
     return Run(
         start.run_id,
         start.parent_run_id,
@@ -160,7 +159,6 @@ def _read_model(start: Start, kind: RunType, operation: Operation) -> Run:
         conversation_id=_conversation(start),
         server_address=address,
         server_port=port,
-        batch_size=batch_size if isinstance(batch_size, int) else 1,
         source=source,
     )
 
