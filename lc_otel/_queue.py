@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from lc_otel._errand import call_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _logger = logging.getLogger(__name__)
 
@@ -23,6 +23,13 @@ PAUSE = 0.01
 
 PATIENCE = 1.0
 """Seconds without a batch taken after which nobody waits any more, until one is taken again."""
+
+REQUEST_BYTES = 4_000_000
+"""Encoded size up to which spans share a request: a gRPC server refuses what is larger than 4 MiB
+unless told otherwise, and the whole batch with it."""
+
+_FIXED_BYTES = 150
+"""What a span, an event or a link takes at most beside its strings: identifiers, times, tags."""
 
 # https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/, "Span processor metrics"
 _PROCESSED = "otel.sdk.processor.span.processed"
@@ -143,7 +150,7 @@ class SpanQueue(SpanProcessor):
 
 
 class _Outlet(SpanExporter):
-    """Where batches leave the SDK's processor, seen from the queue."""
+    """Where batches leave the SDK's processor, cut to a size that a backend takes."""
 
     def __init__(self, inner: SpanExporter, queue: SpanQueue) -> None:
         self._inner = inner
@@ -151,9 +158,12 @@ class _Outlet(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self._queue.leave(len(spans))
-        result = self._inner.export(spans)
-        if result is SpanExportResult.SUCCESS:
-            self._queue.arrive()
+        result = SpanExportResult.SUCCESS
+        for request in cut(spans):
+            if self._inner.export(request) is SpanExportResult.SUCCESS:
+                self._queue.arrive()
+            else:
+                result = SpanExportResult.FAILURE
         return result
 
     def shutdown(self) -> None:
@@ -161,3 +171,35 @@ class _Outlet(SpanExporter):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         return self._inner.force_flush(timeout_millis)
+
+
+def cut(
+    spans: Sequence[ReadableSpan], limit: int = REQUEST_BYTES
+) -> Iterator[Sequence[ReadableSpan]]:
+    """Split spans, in their order, where together they would take more than ``limit`` bytes.
+
+    A span that is larger by itself goes alone.
+    """
+    start, total = 0, 0
+    for index, span in enumerate(spans):
+        size = _encoded_size(span)
+        if index > start and total + size > limit:
+            yield spans[start:index]
+            start, total = index, 0
+        total += size
+    yield spans[start:]
+
+
+def _encoded_size(span: ReadableSpan) -> int:
+    """Bytes of a span in OTLP, or some more: found without encoding it twice."""
+    told = [span.attributes]
+    told += [event.attributes for event in span.events]
+    told += [link.attributes for link in span.links]
+    strings = [span.name, span.status.description, *(tuple((each or {}).items()) for each in told)]
+    return _FIXED_BYTES * len(told) + _size(strings)
+
+
+def _size(value: object) -> int:
+    if isinstance(value, str):
+        return 12 + (len(value) if value.isascii() else len(value.encode(errors="replace")))
+    return 12 + (sum(map(_size, value)) if isinstance(value, (tuple, list)) else 0)

@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import StatusCode
 
 from lc_otel import ConfigurationError
 from lc_otel._pipeline import configure
-from lc_otel._queue import PATIENCE, PAUSE, SpanQueue
+from lc_otel._queue import PATIENCE, PAUSE, SpanQueue, cut
 from tests.receiver import Address, Fault
 
 if TYPE_CHECKING:
@@ -152,6 +157,54 @@ def test_the_pipeline_tells_what_the_queue_dropped(
     lost = f"{pipeline.dropped} of 500 spans did not reach {backend.endpoint}"
     assert [record for record in caplog.records if record.getMessage().startswith(lost)]
     assert "otel.sdk.processor.span.processed" in backend.receiver.metric_names
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=40)
+values = st.one_of(
+    texts, st.integers(-(2**63), 2**63 - 1), st.floats(), st.booleans(), st.lists(texts, max_size=3)
+)
+
+
+@given(
+    st.lists(
+        st.tuples(texts, st.dictionaries(texts.filter(bool), values, max_size=4)),
+        min_size=1,
+        max_size=20,
+    ),
+    st.integers(500, 3_000),
+)
+def test_a_batch_is_cut_so_that_every_request_stays_below_the_limit(
+    told: list[tuple[str, dict[str, Any]]], limit: int
+) -> None:
+    """Every span goes out once and in order; only a span too large by itself exceeds the limit."""
+    tracer = TracerProvider(resource=Resource({}), shutdown_on_exit=False).get_tracer("test")
+    spans = []
+    for name, attributes in told:
+        span = tracer.start_span(name, attributes=attributes)
+        span.add_event(name, attributes)
+        span.add_link(span.get_span_context(), attributes)
+        span.set_status(StatusCode.ERROR, name)
+        span.end()
+        spans.append(span)
+    requests = list(cut(spans, limit))
+    assert [span for request in requests for span in request] == spans
+    empty = encode_spans([]).ByteSize() + 60  # the scope, and the tags around spans
+    for request in requests:
+        assert len(request) == 1 or encode_spans(request).ByteSize() <= limit + empty
+
+
+def test_spans_of_more_than_a_backend_takes_at_once_all_arrive(backend: Address) -> None:
+    """Eight megabytes end in one moment; gRPC would refuse them in one request."""
+    with configure(backend.endpoint, backend.protocol, set_global=False) as pipeline:
+        tracer = pipeline.tracer_provider.get_tracer("test")
+        for number in range(80):
+            tracer.start_span(f"span {number}", attributes={"text": "ä" * 50_000}).end()
+        assert pipeline.flush(60)
+        assert (pipeline.exported, pipeline.failed) == (80, 0)
+    requests = backend.receiver.of("traces")
+    assert len(requests) >= 3
+    assert max(len(request.body) for request in requests) < 4 * 1024**2
+    assert [span.name for span in backend.receiver.spans] == [f"span {n}" for n in range(80)]
 
 
 def test_spans_that_are_not_sampled_take_no_room() -> None:
