@@ -110,7 +110,7 @@ class Outcome(NamedTuple):
     response_id: str | None = None
     response_model: str | None = None
     finish_reasons: Sequence[str] = ()
-    """One a generation, in order."""
+    """One a generation, in order; "" where none is told for it, none at all where for no one."""
     usage: Usage | None = None
     cached: bool = False
     """LangChain's own LLM cache answered; its tokens were not spent now."""

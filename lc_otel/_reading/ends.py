@@ -72,14 +72,12 @@ def read_model_outcome(response: Any) -> Outcome:
         cached = cached or get(reported, "total_cost") == 0
         response_id = response_id or text(said.get("id")) or _message_id(message)
         response_model = response_model or first_text(said, "model_name", "model", "model_id")
-        reason = _finish_reason(said) or _finish_reason(info)
-        if reason is not None:
-            reasons.append(reason)
+        reasons.append(_finish_reason(said) or _finish_reason(info) or "")
     return Outcome(
         "ok",
         response_id=response_id or text(llm_output.get("id")),
         response_model=response_model or first_text(llm_output, "model_name", "model"),
-        finish_reasons=reasons,
+        finish_reasons=reasons if any(reasons) else (),
         usage=usage or read_raw_usage(llm_output),
         cached=cached,
         source=generations,

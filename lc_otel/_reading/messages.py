@@ -147,7 +147,7 @@ def read_output(generation: Any, reason: str | None, reader: Reader) -> Message:
 
     Args:
         generation: LangChain's ``Generation``, of a chat model with a message.
-        reason: Why the model stopped, in the provider's word. Where it does not say, "stop" is
+        reason: Why the model stopped, in the provider's word. Where there is none, "stop" is
             taken: backends (Phoenix) drop the whole answer over a choice without a reason.
         reader: Reads what is not of a known shape.
     """
@@ -163,7 +163,7 @@ def read_output(generation: Any, reason: str | None, reader: Reader) -> Message:
 
 
 def _name_reason(reason: str | None, parts: Sequence[Part]) -> str:
-    if reason is not None:
+    if reason:
         word = reason.lower()
         return FINISH_REASONS.get(word, word)
     return "tool_call" if any(part["type"] == "tool_call" for part in parts) else "stop"

@@ -140,7 +140,7 @@ def outcome_attributes(run: Run, outcome: Outcome) -> dict[str, Any]:
     if run.operation in {"chat", "text_completion"}:
         if outcome.response_model is not None:
             attributes["llm.model_name"] = outcome.response_model
-        if outcome.finish_reasons:
+        if outcome.finish_reasons and outcome.finish_reasons[0]:
             attributes["llm.finish_reason"] = outcome.finish_reasons[0]
         if outcome.usage is not None:
             attributes.update(usage_attributes(outcome.usage))

@@ -1,0 +1,47 @@
+"""Why a model stopped, choice by choice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lc_otel import Config
+from tests.telemetry import Telemetry
+
+
+def choices(*reasons: str | None) -> dict[str, Any]:
+    """An ``LLMResult`` of several choices, some without a reason."""
+    said = [{"finish_reason": reason} if reason else {} for reason in reasons]
+    return {
+        "generations": [
+            [{"message": {"type": "ai", "content": "", "response_metadata": one}} for one in said]
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("told", "attribute"),
+    [
+        (["stop"], ("stop",)),
+        (["stop", "length"], ("stop", "length")),
+        ([None, "length", None], ("", "length", "")),
+        ([None, None], None),
+        ([], None),
+    ],
+)
+def test_each_choice_has_its_reason(told: list[str | None], attribute: Any) -> None:
+    """The n-th entry is of the n-th choice: empty where none was given for that one alone."""
+    telemetry = Telemetry()
+    telemetry.chat([], choices(*told))
+    assert telemetry.attributes.get("gen_ai.response.finish_reasons") == attribute
+
+
+def test_a_choice_without_a_reason_takes_no_other_ones() -> None:
+    """In captured content, and in OpenInference's only reason, which is of the first choice."""
+    telemetry = Telemetry(Config(capture_content=True, conventions=("genai", "openinference")))
+    telemetry.chat([], choices(None, "length"))
+    messages = json.loads(telemetry.attributes["gen_ai.output.messages"])
+    assert [message["finish_reason"] for message in messages] == ["stop", "length"]
+    assert "llm.finish_reason" not in telemetry.attributes
