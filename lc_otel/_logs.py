@@ -37,7 +37,7 @@ class DetailsLog:
             LogRecord(
                 timestamp=timestamp,
                 context=context,
-                severity_number=SeverityNumber.INFO,
+                severity_number=SeverityNumber.DEBUG,  # as the conventions ask (events.yaml)
                 attributes=attributes,
                 event_name=INFERENCE_DETAILS,
             )

@@ -101,7 +101,7 @@ def record_evaluation(
     _logs.get_logger("lc_otel", __version__, logger_provider=provider).emit(
         LogRecord(
             context=trace.set_span_in_context(span),
-            severity_number=SeverityNumber.INFO,
+            severity_number=SeverityNumber.INFO,  # the conventions leave it open
             attributes={
                 key: clean_text(value, _LONGEST) if isinstance(value, str) else value
                 for key, value in said.items()

@@ -10,7 +10,7 @@ from lc_otel._metrics import ATTRIBUTES, DURATIONS, INSTRUMENTS
 from lc_otel._reading.contents import KINDS
 from lc_otel._reading.starts import PARAMS, PROVIDERS
 from lc_otel.conventions import _names as names
-from lc_otel.conventions import genai, langchain, openinference
+from lc_otel.conventions import evaluation, genai, langchain, openinference
 from lc_otel.run import OutcomeKind
 
 if TYPE_CHECKING:
@@ -77,8 +77,24 @@ OpenInference also tells messages, tools and documents one by one (`llm.input_me
 {limits}. A document without id or score is told its position and 0.0.
 
 The log event `gen_ai.client.inference.operation.details` carries the attributes of a model call
-with its content, in the modes `event` and `both`.
+with its content, in the modes `event` and `both`. Its severity is DEBUG.
 """
+
+EVALUATIONS = f"""\
+## Evaluations
+
+`record_evaluation` emits the log event `{evaluation.EVENT}`, severity INFO, in the context of the
+span that was evaluated. What is not said is absent.
+"""
+
+VERDICT = {
+    # parameter of record_evaluation -> what it is
+    "name": "the metric",
+    "score": "its value, a double",
+    "label": "what the score means, in a word",
+    "explanation": "why, at most 16,384 bytes; content that `Config.redact` is not asked about",
+    "response_id": "the provider's id of the completion",
+}
 
 METRICS = """\
 ## Metrics
@@ -90,7 +106,8 @@ cache.
 
 def write() -> str:
     """The page."""
-    return "\n".join([INTRO, *_runs(), *_spans(), *_content(), *_own(), *_metrics(), *_origins()])
+    parts = (_runs, _spans, _content, _evaluations, _own, _metrics, _origins)
+    return "\n".join([INTRO, *(line for part in parts for line in part())])
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
@@ -152,7 +169,11 @@ def _inference() -> list[tuple[str, str, str]]:
     told += [
         (_code(names.RESPONSE_ID), "end", "the provider's id of the answer"),
         (_code(names.RESPONSE_MODEL), "end", "`model_name` or `model` of the answer"),
-        (_code(names.RESPONSE_FINISH_REASONS), "end", "one a choice, in the provider's words"),
+        (
+            _code(names.RESPONSE_FINISH_REASONS),
+            "end",
+            "one a choice, in the provider's words; empty for a choice without, if others have one",
+        ),
         (_code(names.RESPONSE_TIME_TO_FIRST_CHUNK), "end", "seconds; of a streamed answer"),
     ]
     told += [
@@ -194,6 +215,14 @@ _OPENINFERENCE = {
     "tool_definitions": "`llm.tools.N`",
     "prompt_variables": "`llm.prompt_template.variables`",
 }
+
+
+def _evaluations() -> list[str]:
+    rows = (
+        (_code(attribute), _code(told), VERDICT[told])
+        for told, attribute in evaluation.ATTRIBUTES.items()
+    )
+    return [EVALUATIONS, *_table(("attribute", "given as", "is"), rows)]
 
 
 def _own() -> list[str]:

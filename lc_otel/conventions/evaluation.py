@@ -13,6 +13,16 @@ EVENT: Final = "gen_ai.evaluation.result"
 """A log event; its parent is the span that was evaluated (GenAI conventions, events.yaml)."""
 
 
+ATTRIBUTES: Final = {
+    # what `record_evaluation` is told -> attribute
+    "name": "gen_ai.evaluation.name",
+    "score": "gen_ai.evaluation.score.value",
+    "label": "gen_ai.evaluation.score.label",
+    "explanation": "gen_ai.evaluation.explanation",
+    "response_id": RESPONSE_ID,
+}
+
+
 def attributes(
     name: str,
     score: float | None,
@@ -21,11 +31,6 @@ def attributes(
     response_id: str | None,
 ) -> Mapping[str, Any]:
     """Name the parts of a verdict; what is None is left out."""
-    said = {
-        "gen_ai.evaluation.name": name,  # required
-        "gen_ai.evaluation.score.value": None if score is None else float(score),
-        "gen_ai.evaluation.score.label": label,
-        "gen_ai.evaluation.explanation": explanation,  # recommended
-        RESPONSE_ID: response_id,  # recommended
-    }
-    return {key: value for key, value in said.items() if value is not None}
+    said = (name, None if score is None else float(score), label, explanation, response_id)
+    told = zip(ATTRIBUTES.values(), said, strict=True)
+    return {attribute: value for attribute, value in told if value is not None}

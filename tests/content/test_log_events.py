@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from opentelemetry._logs import SeverityNumber
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from lc_otel import Config
@@ -66,10 +67,11 @@ def test_the_event_tells_the_call_with_structured_content() -> None:
 
 
 def test_the_event_belongs_to_the_span() -> None:
-    """It carries the ids of the model call's span."""
+    """It carries the ids of the model call's span, and weighs as little as the conventions ask."""
     telemetry = Telemetry(Config(capture_content="event"))
     telemetry.chat([QUESTION], answer(ANSWER), **ASKED)
     (event,) = telemetry.logs
+    assert event.severity_number is SeverityNumber.DEBUG
     context = telemetry.span.get_span_context()
     assert (event.trace_id, event.span_id) == (context.trace_id, context.span_id)
 
