@@ -77,6 +77,9 @@ _IS_REMOTE = 0x200
 
 _UINT64 = 2**64
 
+_LINE_BYTES = 1_000_000
+"""The Collector's receiver loses a line of more than 1 MiB, unless its ``max_log_size`` is larger."""
+
 _SIGNALS = frozenset({"resourceSpans", "resourceMetrics", "resourceLogs"})
 """What the top of an OTLP/JSON request may hold; only the first is ours to read."""
 
@@ -95,7 +98,7 @@ _MALFORMED = (
 class TraceFileExporter(SpanExporter):
     """Append spans to a trace file that several threads and processes may share.
 
-    Nothing is held back: when `export` returns, the operating system has the line. At ``max_bytes``
+    Nothing is held back: when `export` returns, the operating system has the spans. At ``max_bytes``
     the file is set aside as ``NAME-<UTC time>.EXT`` and begun anew, and the oldest ones beyond
     ``keep`` are deleted. Writers take turns by a lock on ``.NAME.EXT.lock`` beside the file.
 
@@ -125,10 +128,9 @@ class TraceFileExporter(SpanExporter):
             pass
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write one line that holds these spans; of failures in a row only the first is logged."""
+        """Write these spans, as a line or as several short ones; of failures in a row only the first is logged."""
         try:
-            line = json.dumps(encode_request(spans), separators=(",", ":")).encode() + b"\n"
-            self._append(line)
+            self._append(b"".join(_lines(spans)))
         except (OSError, TypeError, ValueError) as error:  # full disk; a span that has no encoding
             if not self._failing:
                 reason = getattr(error, "strerror", None) or error
@@ -145,18 +147,18 @@ class TraceFileExporter(SpanExporter):
     def shutdown(self) -> None:
         """Do nothing: no file stays open between two exports."""
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, lines: bytes) -> None:
         with _locked(self._lock):
             size = self.path.stat().st_size if self.path.exists() else 0
-            if size and size + len(line) > self._max_bytes:
+            if size and size + len(lines) > self._max_bytes:
                 self._set_aside()
             with self.path.open("a+b", buffering=0) as file:
                 if file.seek(0, os.SEEK_END):
                     file.seek(-1, os.SEEK_END)
                     if file.read(1) != b"\n":  # its writer was killed half-way: close that line
-                        line = b"\n" + line
-                while line:
-                    line = line[file.write(line) :]
+                        lines = b"\n" + lines
+                while lines:
+                    lines = lines[file.write(lines) :]
 
     def _set_aside(self) -> None:
         now = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%f")
@@ -167,6 +169,16 @@ class TraceFileExporter(SpanExporter):
         aside = sorted(path for path in self.path.parent.iterdir() if name.fullmatch(path.name))
         for path in aside[: len(aside) - self._keep]:
             path.unlink(missing_ok=True)
+
+
+def _lines(spans: Sequence[ReadableSpan]) -> Iterator[bytes]:
+    line = json.dumps(encode_request(spans), separators=(",", ":")).encode() + b"\n"
+    if len(line) <= _LINE_BYTES or len(spans) == 1:
+        yield line
+    else:
+        half = len(spans) // 2
+        yield from _lines(spans[:half])
+        yield from _lines(spans[half:])
 
 
 def encode_request(spans: Sequence[ReadableSpan]) -> Request:

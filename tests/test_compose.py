@@ -81,7 +81,10 @@ def test_the_native_collector_is_the_one_compose_runs(compose: Any) -> None:
         for component in manifest[kind]
     ]
     assert components
-    assert {component[1] for component in components} == {f"v{version}"}
+    others = [name for name, pinned in components if pinned != f"v{version}"]
+    assert [name.rpartition("/")[2] for name in others] == ["otlpjsonfilereceiver"]  # says why
+    (replaced,) = manifest["replaces"]
+    assert replaced.endswith(f"/pkg/stanza v{version}")  # what does that receiver's work
 
 
 def test_the_native_jaeger_is_the_one_compose_runs(compose: Any) -> None:

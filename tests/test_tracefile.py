@@ -87,6 +87,19 @@ def test_a_line_is_an_otlp_json_request(tmp_path: Path) -> None:
     }
 
 
+def test_no_line_is_longer_than_the_collector_reads(tmp_path: Path) -> None:
+    """A batch of much content becomes several lines; a span is never cut, however long."""
+    nodes = [agent_trace.Node(f"n{n}", n, n + 1, {"text": "x" * 300_000}) for n in range(9)]
+    huge = agent_trace.Node("huge", 9, 10, {"text": "x" * 3_000_000})
+    written = write(tmp_path / "t.jsonl", *nodes, huge)
+    *lines, last = (tmp_path / "t.jsonl").read_bytes().splitlines()
+    assert max(map(len, lines)) < 2**20 < len(last)
+    assert len(lines) < len(nodes)
+    spans, warnings = read(tmp_path / "t.jsonl")
+    assert [span.name for span in spans] == [span.name for span in written]
+    assert warnings == []
+
+
 def test_every_kind_of_value_comes_back(tmp_path: Path) -> None:
     """Each attribute type, event, link, status and the resource survive the way out and back."""
     attributes = {

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lc_otel._tracefile import TraceFileExporter, read_spans
+from lc_otel._tracefile import TraceFileExporter, _spell, read_spans
 from lc_otel.cli import main
 from tests.agent_trace import Node, build, weather_agent
 from tests.e2e.programs import wait_until
+from tests.receiver import grpc_receiver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,11 +72,29 @@ def spans_of(path: Path) -> dict[str, Any]:
     return {span.span_id: span for span in read_spans(path, pytest.fail)}
 
 
-def test_the_collector_reads_our_lines(collector: Program, ours: Path, theirs: Path) -> None:
-    """Posted as OTLP/JSON just as they are, our lines come out of the Collector unchanged.
+def test_the_collector_reads_our_files(launch: Launcher, ours: Path, tmp_path: Path) -> None:
+    """Its otlpjsonfile receiver passes on each span unchanged, of long lines and new ones too."""
+    passed_on = tmp_path / "passed-on.jsonl"
+    exporter = TraceFileExporter(ours)
+    exporter.export(build(Node("long", 0, 1, {"text": "x" * 3_000_000}), seed=3))
+    with grpc_receiver() as backend:
+        launch.collector(
+            "collector.yaml",
+            "collector-file.yaml",
+            export_to=backend.endpoint.removeprefix("http://"),
+            environment={"TRACE_FILES": str(ours)},
+        )
+        backend.receiver.wait_for_spans(len(spans_of(ours)), timeout=30)
+        exporter.export(build(Node("late", 0, 1), seed=4))
+        backend.receiver.wait_for_spans(len(spans_of(ours)), timeout=30)
+        requests = [_spell(request.message) for request in backend.receiver.of("traces")]
+    passed_on.write_text("".join(json.dumps(request) + "\n" for request in requests))
+    assert len(backend.receiver.spans) == len(spans_of(ours))
+    assert spans_of(passed_on) == spans_of(ours)
 
-    Its OTLP receiver decodes JSON by the same code as its otlpjsonfile receiver.
-    """
+
+def test_the_collector_reads_our_lines(collector: Program, ours: Path, theirs: Path) -> None:
+    """Posted as OTLP/JSON just as they are, our lines come out of the Collector unchanged."""
     for line in ours.read_bytes().splitlines():
         request = urllib.request.Request(
             f"http://{collector.addresses['http']}/v1/traces",
