@@ -78,7 +78,7 @@ _IS_REMOTE = 0x200
 _UINT64 = 2**64
 
 _LINE_BYTES = 1_000_000
-"""The Collector's receiver loses a line of more than 1 MiB, unless its ``max_log_size`` is larger."""
+"""The Collector's receiver loses a line of more than 1 MiB, unless told a ``max_log_size``."""
 
 _SIGNALS = frozenset({"resourceSpans", "resourceMetrics", "resourceLogs"})
 """What the top of an OTLP/JSON request may hold; only the first is ours to read."""
@@ -98,9 +98,9 @@ _MALFORMED = (
 class TraceFileExporter(SpanExporter):
     """Append spans to a trace file that several threads and processes may share.
 
-    Nothing is held back: when `export` returns, the operating system has the spans. At ``max_bytes``
-    the file is set aside as ``NAME-<UTC time>.EXT`` and begun anew, and the oldest ones beyond
-    ``keep`` are deleted. Writers take turns by a lock on ``.NAME.EXT.lock`` beside the file.
+    Nothing is held back: when `export` returns, the operating system has the spans. At
+    ``max_bytes`` the file is set aside as ``NAME-<UTC time>.EXT`` and begun anew, and the oldest
+    ones beyond ``keep`` are deleted. Writers take turns by a lock on ``.NAME.EXT.lock`` beside the file.
 
     Args:
         path: The file; its folder is made where it is missing.
@@ -128,7 +128,7 @@ class TraceFileExporter(SpanExporter):
             pass
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write these spans, as a line or as several short ones; of failures in a row only the first is logged."""
+        """Write a line, or several short ones; of failures in a row only the first is logged."""
         try:
             self._append(b"".join(_lines(spans)))
         except (OSError, TypeError, ValueError) as error:  # full disk; a span that has no encoding
