@@ -100,7 +100,8 @@ class TraceFileExporter(SpanExporter):
 
     Nothing is held back: when `export` returns, the operating system has the spans. At
     ``max_bytes`` the file is set aside as ``NAME-<UTC time>.EXT`` and begun anew, and the oldest
-    ones beyond ``keep`` are deleted. Writers take turns by a lock on ``.NAME.EXT.lock`` beside the file.
+    ones beyond ``keep`` are deleted. Writers take turns by a lock on ``.NAME.EXT.lock`` beside the
+    file.
 
     Args:
         path: The file; its folder is made where it is missing.
