@@ -22,13 +22,13 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from lc_otel._errors import ConfigurationError
 from lc_otel._install import installed
 from lc_otel._pipeline import build_span_exporter
 from lc_otel._version import __version__
 from lc_otel.config import (
     CAPTURE_CONTENT,
     CAPTURE_VALUES,
-    ConfigurationError,
     Destination,
     ExportSettings,
     Protocol,

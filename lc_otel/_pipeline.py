@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from lc_otel._delivery import CountedExporter, OwnExporter, SideExporter
 from lc_otel._errand import Runner
+from lc_otel._errors import ConfigurationError
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._install import install, uninstall
 from lc_otel._queue import SpanQueue
@@ -23,7 +24,6 @@ from lc_otel._spool import Spool
 from lc_otel._version import __version__
 from lc_otel.config import (
     Config,
-    ConfigurationError,
     Console,
     Destination,
     ExportSettings,

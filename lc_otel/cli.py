@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from lc_otel._commands import COMMANDS, CommandError
+from lc_otel._errors import ConfigurationError
 from lc_otel._version import __version__
-from lc_otel.config import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 when it did what was asked, 1 when it could not, 2 when the arguments make no sense.
     """
-    arguments = _build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _build_parser(words).parse_args(words)
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -43,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Only the command that is named says what it takes: to ask it is to import it."""
     parser = argparse.ArgumentParser(
         prog="lc-otel", description="LangChain's callbacks, told as OpenTelemetry spans."
     )
@@ -56,6 +58,7 @@ def _build_parser() -> argparse.ArgumentParser:
             description=command.help,
             epilog=f"example: {command.example}",
         )
-        command.add_arguments(sub)
-        sub.set_defaults(run=command.run)
+        if name in words:
+            command.add_arguments(sub)
+            sub.set_defaults(run=command.run)
     return parser

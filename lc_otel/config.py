@@ -14,16 +14,14 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lc_otel._errors import ConfigurationError
+
 _logger = logging.getLogger(__name__)
 
 Protocol = Literal["grpc", "http/protobuf"]
 Compression = Literal["gzip", "none"]
 Signal = Literal["traces", "metrics", "logs"]
 Console = bool | Literal["live"]
-
-
-class ConfigurationError(ValueError):
-    """A setting cannot be used; says what was seen, what was expected, and what to do."""
 
 
 # --- what the handler does ---------------------------------------------------------------------

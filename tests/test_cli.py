@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import lc_otel
 from lc_otel import __version__
 from lc_otel._commands import COMMANDS
 from lc_otel.cli import main
@@ -92,14 +93,38 @@ def test_the_demo_without_its_extra_says_what_to_install() -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_starting_the_command_imports_no_agent_framework() -> None:
-    """``--help`` answers soon: what a command needs is imported when it runs."""
-    heavy = {"langchain", "langgraph", "grpc", "requests"}
+HEAVY = {"grpc", "langchain", "langchain_core", "langgraph", "pydantic", "requests"}
+
+
+@pytest.mark.parametrize(
+    ("program", "heavy"),
+    [
+        ("from lc_otel.cli import main; main(['view', 'nothing.jsonl'])", HEAVY),
+        ("import lc_otel._pytest", HEAVY | {"opentelemetry"}),
+    ],
+    ids=["lc-otel view", "the pytest plugin, in every session of every project"],
+)
+def test_what_starts_often_starts_soon(program: str, heavy: set[str]) -> None:
+    """It imports only what it needs."""
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys, lc_otel.cli; print({heavy} & sys.modules.keys())"],
+        [
+            sys.executable,
+            "-c",
+            f"import sys; __file__ = 'x'; {program}; print({heavy} & {{*sys.modules}})",
+        ],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
     assert done.stdout == "set()\n"
+
+
+def test_every_public_name_is_found() -> None:
+    """Each is imported when it is asked for, and is what type checkers take it for."""
+    assert set(dir(lc_otel)) == set(lc_otel.__all__) == {"__version__", *lc_otel._HOMES}
+    for name, home in lc_otel._HOMES.items():
+        found = getattr(lc_otel, name)
+        assert (found.__name__, found.__module__) == (name, home)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = lc_otel.nonsense
