@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+_HANDLER = 4  # frames from here to who called the handler: its boundary, the event and `_start`
 _MACHINERY = frozenset(
     # modules between the code that opens a run and the handler that hears of it
-    {"contextlib", "langchain_core.callbacks.manager", "lc_otel._handler"}
+    {"contextlib", "langchain_core.callbacks.manager"}
 )
 _OUR_MACHINERY = "lc_otel.callbacks."
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
@@ -21,7 +22,7 @@ _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 def find_opener() -> FrameType:
     """The first frame above the callback machinery: the function that opened the run."""
-    frame = sys._getframe(1)  # noqa: SLF001 -- the documented way; inspect.currentframe is this
+    frame = sys._getframe(_HANDLER)  # noqa: SLF001 -- the documented way; inspect.currentframe is this
     while (back := frame.f_back) is not None:
         name = frame.f_globals.get("__name__", "")
         if name not in _MACHINERY and not name.startswith(_OUR_MACHINERY):

@@ -60,31 +60,28 @@ def _raised_at(error: BaseException) -> tuple[CodeType | None, int]:
 class OpenRun:
     """A run that has started and not ended."""
 
-    __slots__ = (
-        "can_be_lost",
-        "children",
-        "chunk_times",
-        "chunks",
-        "content",
-        "current",
-        "epoch_ns",
-        "first_chunk_ns",
-        "gone",
-        "interrupted",
-        "opener_id",
-        "parent",
-        "prompt",
-        "run",
-        "shown",
-        "span",
-        "started_ns",
-        "suppressed",
-        "task",
-        "tells_tokens",
-        "thread",
-        "told",
-        "totals",
-    )
+    span: trace.Span = trace.INVALID_SPAN
+    """The run's own span; of a hidden run, that of its nearest shown ancestor."""
+    current: RunSpan | None = None
+    shown = False
+    suppressed = False
+    content: Content | None = None
+    """What has been captured of its content; None where none is wanted."""
+    prompt: Run | None = None
+    """Of a model's run, the prompt run that made its messages; of any other, the last prompt run
+    inside it that no model has taken up yet."""
+    chunks = 0
+    chunk_times: list[int] | None = None
+    """When each chunk came, by the monotonic clock; None where that is not measured."""
+    first_chunk_ns = 0
+    tells_tokens = False
+    """Chunks came as tokens, so that protocol events of the same chunks are not counted."""
+    gone: object = None
+    """What notices that the generator which opened the run is no more."""
+    interrupted = False
+    """A direct child was paused by an interrupt."""
+    told: ToldError | None = None
+    """The last exception told within a child, so that this run does not tell it again."""
 
     def __init__(
         self, run: Run, parent: OpenRun | None, started_ns: int, epoch_ns: int, opener: FrameType
@@ -96,11 +93,6 @@ class OpenRun:
         self.epoch_ns = epoch_ns
         """What makes wall-clock time of the monotonic clock; one for a whole tree, so that no
         change of the system's clock turns its order round."""
-        self.span: trace.Span = trace.INVALID_SPAN
-        """The run's own span; of a hidden run, that of its nearest shown ancestor."""
-        self.current: RunSpan | None = None
-        self.shown = False
-        self.suppressed = False
         self.opener_id = id(opener)
         """Identity of the frame that opened the run; the frame itself is not kept alive."""
         self.can_be_lost = run.type != "chain" and is_langchains(opener)
@@ -108,27 +100,10 @@ class OpenRun:
         is cancelled."""
         self.thread = threading.get_ident()
         self.task = current_task()
-        self.content: Content | None = None
-        """What has been captured of its content; None where none is wanted."""
-        self.prompt: Run | None = None
-        """Of a model's run, the prompt run that made its messages; of any other, the last prompt
-        run inside it that no model has taken up yet."""
         self.children: dict[UUID, OpenRun] = {}
         """Those still open."""
         self.totals: list[Totals] = []
         """Of children that ended; a list, because appending is atomic and adding is not."""
-        self.chunks = 0
-        self.chunk_times: list[int] | None = None
-        """When each chunk came, by the monotonic clock; None where that is not measured."""
-        self.first_chunk_ns = 0
-        self.tells_tokens = False
-        """Chunks came as tokens, so that protocol events of the same chunks are not counted."""
-        self.gone: object = None
-        """What notices that the generator which opened the run is no more."""
-        self.interrupted = False
-        """A direct child was paused by an interrupt."""
-        self.told: ToldError | None = None
-        """The last exception told within a child, so that this run does not tell it again."""
 
     @property
     def streaming(self) -> Streaming | None:

@@ -19,6 +19,10 @@ GRAPH: Mapping[str, tuple[str, type]] = {
     "langgraph_checkpoint_ns": (names.LANGGRAPH_CHECKPOINT_NS, str),
 }
 
+NUMBERING = ("seq:step:", "graph:step:")
+"""How the tags begin with which LangChain and LangGraph number a run among its siblings: a trace
+has them in their order, and ``langgraph.step`` says the rest."""
+
 
 def start_attributes(
     run: Run, metadata_keys: frozenset[str], user_keys: tuple[str, ...]
@@ -34,8 +38,9 @@ def start_attributes(
     }
     if run.parent_run_id is not None:
         attributes[names.RUN_PARENT_ID] = str(run.parent_run_id)
-    if run.tags:
-        attributes[names.RUN_TAGS] = [tag for tag in run.tags if isinstance(tag, str)]
+    tags = [tag for tag in run.tags if isinstance(tag, str) and not tag.startswith(NUMBERING)]
+    if tags:
+        attributes[names.RUN_TAGS] = tags
     if run.metadata:
         attributes.update(_metadata_attributes(run.metadata, metadata_keys, user_keys))
     return attributes

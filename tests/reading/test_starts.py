@@ -152,6 +152,22 @@ def test_names_that_cannot_be_encoded_do_not_cost_the_batch() -> None:
     telemetry.encoded()
 
 
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        (["seq:step:2"], None),
+        (["graph:step:1", "mine"], ("mine",)),
+        (["map:key:context"], ("map:key:context",)),
+        ([7, "mine"], ("mine",)),
+    ],
+)
+def test_tags_are_told_but_for_the_numbers_that_langchain_gives_steps(tags: Any, told: Any) -> None:
+    """A trace has the steps in their order anyway; which key of a map one fills, it has not."""
+    telemetry = Telemetry()
+    telemetry.chain({}, {}, tags=tags)
+    assert telemetry.attributes.get("langchain.run.tags") == told
+
+
 def test_a_retriever_tells_its_embedding_model_but_no_provider() -> None:
     """LangChain names the embeddings' class, which is not who retrieves."""
     telemetry = Telemetry()
