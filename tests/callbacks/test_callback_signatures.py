@@ -11,6 +11,7 @@ import pytest
 
 import lc_otel.callbacks
 from tests.callbacks.signatures import NAMES, read_signatures
+from tests.versions import at_least
 
 DOCUMENTED: dict[str, Any] = json.loads(
     (Path(__file__).parent / "signatures_0_3_61.json").read_text(encoding="utf-8")
@@ -86,10 +87,10 @@ def test_a_call_as_documented_at_0_3_61_is_a_call_today(path: str) -> None:
 
 
 def test_signatures_are_those_of_the_installed_langchain() -> None:
-    """From 1.0 on nothing is new on our side: signatures are equal, annotations included."""
-    langchain_core = pytest.importorskip("langchain_core")
-    if langchain_core.__version__.startswith("0."):
-        pytest.skip("compared with 0.3.61's by the stored signatures")
+    """Nothing is new on our side: signatures are equal, annotations included."""
+    pytest.importorskip("langchain_core")
+    if not at_least("langchain-core", "1.7"):
+        pytest.skip("ours are those of langchain-core 1.7; 0.3.61's are compared as stored")
     theirs = read_signatures("langchain_core.callbacks")
     ours = read_signatures("lc_otel.callbacks", list(theirs))
     different = {
