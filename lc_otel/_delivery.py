@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from lc_otel._errand import call_in_child
+from lc_otel._errand import call_around_fork, call_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,19 +20,39 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
+FORK_PATIENCE = 0.1
+"""Seconds a fork waits at most for an export under way."""
+
+
 class OwnExporter:
     """An exporter of any signal that a forked child makes anew: a connection has one user.
 
-    Two processes that write to one connection garble each other's requests.
+    Two processes that write to one connection garble each other's requests. And a process that
+    forks while a thread of its own looks up a host name leaves the child the C library's lock held
+    for ever (glibc does, in ``getaddrinfo``): so a fork waits a moment for an export under way.
     """
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._made: Any = make()
+        self._exporting = threading.Lock()
+        self._forking: set[int] = set()
         call_in_child(self._forget)
+        call_around_fork(self._pause, self._resume)
 
     def _forget(self) -> None:
         self._made = None
+        self._exporting = threading.Lock()
+        self._forking = set()
+
+    def _pause(self) -> None:
+        if self._exporting.acquire(timeout=FORK_PATIENCE):
+            self._forking.add(threading.get_ident())
+
+    def _resume(self) -> None:
+        if threading.get_ident() in self._forking:
+            self._forking.discard(threading.get_ident())
+            self._exporting.release()
 
     @property
     def made(self) -> Any:
@@ -40,6 +60,11 @@ class OwnExporter:
         if self._made is None:
             self._made = self._make()
         return self._made
+
+    def export(self, *args: Any, **kwargs: Any) -> Any:
+        """Export; one at a time, and never while the process forks."""
+        with self._exporting:
+            return self.made.export(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.made, name)
@@ -151,7 +176,7 @@ class SideExporter:
         if self._success is not None:
             return self._success
         with self._reason as heard:
-            result = self._inner.made.export(batch, *args, **kwargs)
+            result = self._inner.export(batch, *args, **kwargs)
         if result.name == "SUCCESS":
             return result
         reason = heard.cause or "no reason given"

@@ -49,11 +49,21 @@ def call_in_child(method: Callable[[], None]) -> None:
     A child has none of the parent's threads, and must not use its connections.
     """
     if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
-        reference = weakref.WeakMethod(method)
+        os.register_at_fork(after_in_child=_while_alive(method))
 
-        def call() -> None:
-            alive = reference()
-            if alive is not None:
-                alive()
 
-        os.register_at_fork(after_in_child=call)
+def call_around_fork(before: Callable[[], None], after: Callable[[], None]) -> None:
+    """Call bound methods before and after each fork, in the process that forks."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_while_alive(before), after_in_parent=_while_alive(after))
+
+
+def _while_alive(method: Callable[[], None]) -> Callable[[], None]:
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        alive = reference()
+        if alive is not None:
+            alive()
+
+    return call
