@@ -11,12 +11,13 @@ import lc_otel
 from lc_otel import __version__
 from lc_otel._commands import COMMANDS
 from lc_otel.cli import main
+from tests.versions import STRICT
 
 
 def run(*arguments: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
     """Run ``python -m lc_otel``."""
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "lc_otel", *arguments],
+        [*STRICT, "-m", "lc_otel", *arguments],
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.versions import needs_marked_agents
+
 pytest.importorskip("langchain_core")
 pytest.importorskip("langgraph")
-pytest.importorskip("langchain", minversion="1.0", reason="create_agent came with langchain 1.0")
+needs_marked_agents()
 
 from lc_otel._commands import _agent
 from lc_otel._trace import Trace

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +11,7 @@ import pytest
 
 from lc_otel._commands import COMMANDS
 from tests.receiver import Address, grpc_receiver
+from tests.versions import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def test_a_program_runs_as_it_stands(program: Program, backend: Address, tmp_pat
     file.write_text(f"{PRELUDE}\n{code}\n{program.check}\n", encoding="utf-8")
     forks = "ignore:This process:DeprecationWarning"  # from 3.12 on, said of every fork
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", forks, str(file)],
+        [*STRICT, "-W", forks, str(file)],
         cwd=tmp_path,
         env={
             "PYTHONPATH": str(ROOT),

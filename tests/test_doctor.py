@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ from lc_otel import _doctor
 from lc_otel._doctor import MEANINGS, SUPPORTED, check_variables, check_versions
 from lc_otel.cli import main
 from tests.receiver import RECEIVERS, Address, Fault, dead_endpoint, grpc_receiver, http_receiver
+from tests.versions import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -384,7 +384,7 @@ def test_every_meaning_is_of_a_variable_of_opentelemetrys() -> None:
 def in_a_process(program: str) -> str:
     """What a program of its own prints, with warnings as errors."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
+        [*STRICT, "-c", program],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -16,6 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from lc_otel.evaluation import record_evaluation, traceparent
 from lc_otel.testing import Captured, capture
 from tests.receiver import RECEIVERS
+from tests.versions import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def test_another_process_is_given_the_traceparent(captured: Captured, verdicts: 
         "print(*where(verdicts.only), traceparent(sys.argv[1]))"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, parent],
+        [*STRICT, "-c", program, parent],
         capture_output=True,
         text=True,
         check=False,
@@ -215,7 +215,7 @@ def test_configure_is_all_it_takes_to_send_one(protocol: str) -> None:
     )
     with RECEIVERS[protocol]() as backend:
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", program, backend.endpoint, protocol],
+            [*STRICT, "-c", program, backend.endpoint, protocol],
             capture_output=True,
             text=True,
             check=False,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ pytest.importorskip("langchain_core")
 pytest.importorskip("langgraph")
 
 from tests.receiver import RECEIVERS, dead_endpoint
+from tests.versions import STRICT, needs_marked_agents
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run an example as a program of its own, with warnings as errors."""
     return subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments],
+        [*STRICT, str(EXAMPLES / name), *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -51,7 +51,7 @@ def test_chain() -> None:
 
 def test_agent() -> None:
     """Agent over model and tools over tool, usage on each model span, the error on the tool's."""
-    pytest.importorskip("langchain", minversion="1.0", reason="create_agent came with 1.0")
+    needs_marked_agents()
     done = run("agent.py")
     assert (done.returncode, done.stderr) == (0, "")
     assert tree(done.stdout) == [

@@ -17,6 +17,7 @@ pyte = pytest.importorskip("pyte", reason="a terminal to look at")
 pty = pytest.importorskip("pty", reason="terminals of this kind are not for Windows")
 
 from lc_otel import ConfigurationError, configure
+from tests.versions import STRICT
 
 PROGRAM = """
 import sys, time
@@ -43,7 +44,7 @@ class Terminal:
         self._master, slave = pty.openpty()
         input_, self._input = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", PROGRAM + textwrap.dedent(program)],
+            [*STRICT, "-c", PROGRAM + textwrap.dedent(program)],
             stdin=input_,
             stdout=slave,
             stderr=slave,

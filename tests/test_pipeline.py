@@ -6,7 +6,6 @@ import gzip
 import logging
 import re
 import subprocess
-import sys
 import textwrap
 import time
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from lc_otel._delivery import CountedExporter
 from lc_otel._pipeline import Pipeline, configure
 from lc_otel.config import ConfigurationError
 from tests.receiver import RECEIVERS, Address, Fault, dead_endpoint, grpc_receiver, http_receiver
+from tests.versions import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -270,7 +270,7 @@ def test_an_exporter_that_raises_is_a_failure_with_a_reason(
 def run_program(source: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program of its own, since the global providers are one a process."""
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(source), *arguments],
+        [*STRICT, "-c", textwrap.dedent(source), *arguments],
         capture_output=True,
         text=True,
         timeout=60,

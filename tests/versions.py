@@ -1,10 +1,18 @@
-"""What the supported versions of LangChain have in common only partly; what one lacks skips."""
+"""What tests must know of the versions they run on: of Python, of LangChain and what it brings."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 
 import pytest
+
+LANGSMITH_ON_3_14 = (
+    "ignore:'asyncio.iscoroutinefunction' is deprecated:DeprecationWarning"
+    ":langsmith._internal._beta_decorator"
+)
+STRICT = [sys.executable, "-W", "error", "-W", LANGSMITH_ON_3_14]
+"""Begins the command line of a program in which warnings are errors, but for langsmith's own."""
 
 
 def at_least(package: str, version: str) -> bool:
@@ -23,6 +31,6 @@ MARKS_AGENTS = "1.2.13"
 
 def needs_marked_agents() -> None:
     """Skip without ``create_agent``, or where nothing tells its graph from any other."""
-    pytest.importorskip(
-        "langchain", minversion=MARKS_AGENTS, reason=f"langchain marks agents from {MARKS_AGENTS} on"
-    )
+    pytest.importorskip("langchain")
+    if not at_least("langchain", MARKS_AGENTS):
+        pytest.skip(f"langchain marks agents from {MARKS_AGENTS} on", allow_module_level=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import textwrap
+
+from tests.versions import STRICT
 
 
 def run(program: str) -> str:
     """Run a program in a fresh interpreter where any warning is an error; return its output."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        [*STRICT, "-c", textwrap.dedent(program)],
         capture_output=True,
         text=True,
         check=False,

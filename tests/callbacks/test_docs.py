@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.versions import STRICT
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "callbacks.md").read_text(encoding="utf-8")
@@ -27,7 +28,7 @@ def test_an_example_prints_what_the_page_says(code: str, output: str, tmp_path: 
     program = tmp_path / "example.py"
     program.write_text(code, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-u", "-W", "error", str(program)],
+        [*STRICT, "-u", str(program)],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
         stdout=subprocess.PIPE,

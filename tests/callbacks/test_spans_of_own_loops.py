@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from lc_otel.callbacks import (
 )
 from lc_otel.instrumentation import instrument, uninstrument
 from lc_otel.testing import capture
+from tests.versions import STRICT
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "own_agent_loop.py"
@@ -149,7 +149,7 @@ def test_the_example_tells_two_traces(first: str) -> None:
     """examples/own_agent_loop.py shows the loop's runs, their tokens and the failed tool."""
     code = f"{first}import runpy; runpy.run_path({str(EXAMPLE)!r}, run_name='__main__')"
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        [*STRICT, "-c", code],
         env={"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         text=True,

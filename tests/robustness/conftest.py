@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.receiver import RECEIVERS
+from tests.versions import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def http_backend() -> Iterator[Address]:
 def start_program(source: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a program of its own, warnings as errors."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(source), *arguments],
+        [*STRICT, "-c", textwrap.dedent(source), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

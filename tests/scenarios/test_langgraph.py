@@ -17,15 +17,13 @@ from langgraph.types import Command, Send, interrupt
 from tests.fakes import FakeChat, calls_tool
 from tests.scenarios.ways import call as run
 from tests.scenarios.ways import needs_task_contexts
+from tests.versions import MARKS_AGENTS, at_least, needs_marked_agents
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import Oracle
 
 agents = pytest.importorskip("langchain.agents")
 create_agent = getattr(agents, "create_agent", None)
-needs_create_agent = pytest.mark.skipif(
-    create_agent is None, reason="create_agent came with langchain 1.0"
-)
 
 
 class State(TypedDict, total=False):
@@ -245,24 +243,29 @@ def make_agent(oracle: Oracle, name: str | None = "calc") -> Any:
     return create_agent(model, [add], name=name)
 
 
-@needs_create_agent
+@pytest.mark.skipif(create_agent is None, reason="create_agent came with langchain 1.0")
 @each_way
 async def test_agent_with_two_tool_calls(way: str, oracle: Oracle) -> None:
-    """Agent > model / tools > tool, with usage on each model span and sums on the agent's."""
+    """Agent > model / tools > tool, with usage on each model span and sums on the agent's.
+
+    A langchain that does not mark its agents makes graphs like any other: workflows.
+    """
     needs_task_contexts(way)
+    marked = at_least("langchain", MARKS_AGENTS)
+    agent_span = "invoke_agent calc" if marked else "invoke_workflow calc"
     agent = make_agent(oracle)
     await run(way, agent, {"messages": [("user", "1+2?")]}, oracle.config())
-    root = oracle.span("invoke_agent calc")
+    root = oracle.span(agent_span)
     assert root.parent_id is None
-    assert root.attributes["gen_ai.agent.name"] == "calc"
-    assert oracle.parent_name("model") == oracle.parent_name("tools") == "invoke_agent calc"
+    assert root.attributes.get("gen_ai.agent.name") == ("calc" if marked else None)
+    assert oracle.parent_name("model") == oracle.parent_name("tools") == agent_span
     assert oracle.parent_name("execute_tool add") == "tools"
     assert oracle.parent_name("chat fake-1") == "model"
     assert oracle.parent_name("sql") == "execute_tool add"
     for call in oracle.llm_calls:
         assert call.attributes["gen_ai.usage.input_tokens"] == 7
     for call in oracle.tool_calls:
-        assert call.span.attributes["gen_ai.agent.name"] == "calc"
+        assert call.span.attributes.get("gen_ai.agent.name") == ("calc" if marked else None)
     sums = {key: value for key, value in root.attributes.items() if key in SUMS}
     assert sums == dict(zip(SUMS, (21, 9, 3, 2), strict=True))
 
@@ -275,10 +278,10 @@ SUMS = (
 )
 
 
-@needs_create_agent
 @pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 async def test_agent_inside_a_tool_of_an_agent(way: str, oracle: Oracle) -> None:
     """An agent called in another's tool is an agent of its own, with sums of its own."""
+    needs_marked_agents()
     needs_task_contexts(way)
     inner = make_agent(oracle, "inner")
 
@@ -301,9 +304,9 @@ async def test_agent_inside_a_tool_of_an_agent(way: str, oracle: Oracle) -> None
     assert {span.attributes["gen_ai.agent.name"] for span in inner_tools} == {"inner"}
 
 
-@needs_create_agent
 async def test_agent_as_a_node_of_a_graph(oracle: Oracle) -> None:
     """An agent that is a node: one agent span, its inner nodes are none."""
+    needs_marked_agents()
     graph = build({"helper": lambda state: state}, [(START, "helper")], name="g")
     from langgraph.graph import MessagesState
 
