@@ -102,12 +102,12 @@ def fit(value: Any, budget: int) -> Piece:
 
     What is cut says what size it had. Of a list the first item and the last ones are kept.
     """
-    weights: Weights = {}
-    size = _weigh(value, weights)
-    if size <= 2 * budget:  # numbers may weigh too much, but not by that
+    if _length(value) <= budget:
         short, data = _encode(value)
         if len(data) <= budget:
             return Piece(short, data.decode())
+    weights: Weights = {}
+    size = _weigh(value, weights)
     target = budget
     while target >= SMALLEST:
         short, data = _encode(_shorten(value, target, weights))
@@ -219,6 +219,17 @@ def _encodable(text: str) -> str:
 
 def _size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
+def _length(value: Any) -> int:
+    """At least how many bytes the value's JSON has: what is longer need not be encoded to know."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(map(_length, value))
+    if isinstance(value, dict):
+        return sum(map(_length, value.values())) + 5 * len(value)
+    return 1
 
 
 # -- shortening

@@ -86,18 +86,17 @@ class Teller:
         """
         telling = self._telling
         attributes: Attributes = {}
-        if run.type == "chain" and content is None and not telling.openinference:
-            return attributes  # `start` has said it all
-        request = _read_request(run, prompt)
-        if telling.openinference:
-            attributes.update(
-                openinference.request_attributes(
-                    run, request, self._own(run), is_prompt=is_prompt(run)
+        if run.type != "chain" or telling.openinference:  # of a chain, `start` has said the rest
+            request = _read_request(run, prompt)
+            if telling.openinference:
+                attributes.update(
+                    openinference.request_attributes(
+                        run, request, self._own(run), is_prompt=is_prompt(run)
+                    )
                 )
-            )
-        if telling.genai:
-            attributes.update(genai.request_attributes(request))
-        clean_attributes(attributes)
+            if telling.genai:
+                attributes.update(genai.request_attributes(request))
+            clean_attributes(attributes)
         if content is None:
             return attributes
         pieces = self._capture(
