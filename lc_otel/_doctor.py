@@ -21,6 +21,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.util.re import parse_env_headers
 
 from lc_otel._errors import ConfigurationError
 from lc_otel._install import installed
@@ -189,6 +190,15 @@ MEANINGS: Mapping[str, str] = {
     },
 }
 _SECRET = re.compile("HEADERS|KEY")
+_SAMPLERS = (
+    # what the SDK knows
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+)
 
 
 def check_variables(environ: Mapping[str, str]) -> Findings:
@@ -208,6 +218,14 @@ def check_variables(environ: Mapping[str, str]) -> Findings:
             yield Finding("warn", f"{name} is not read by anybody", f"did you mean {near[0]}?")
         else:
             yield Finding("note", f"{name} is not read by lc-otel")
+    yield from _check_headers(environ)
+    sampler = environ.get("OTEL_TRACES_SAMPLER", "parentbased_always_on")
+    if sampler.lower() not in _SAMPLERS:
+        yield Finding(
+            "warn",
+            f"OTEL_TRACES_SAMPLER is {sampler!r}, which is passed over: every trace is recorded",
+            f"expected {', '.join(_SAMPLERS)}",
+        )
     asked = environ.get(CAPTURE_CONTENT, "")
     if asked.strip().lower() not in CAPTURE_VALUES:
         yield Finding(
@@ -221,6 +239,22 @@ def check_variables(environ: Mapping[str, str]) -> Findings:
         f"content (prompts, answers, arguments) {'leaves' if captured else 'stays in'} the process"
         ", unless Config(capture_content=...) says otherwise",
     )
+
+
+def _check_headers(environ: Mapping[str, str]) -> Findings:
+    """Whether the SDK, which reads these by itself, sends all of them; values are not shown."""
+    for name in sorted(environ):
+        if not re.fullmatch(r"OTEL_EXPORTER_OTLP_(TRACES_|METRICS_|LOGS_)?HEADERS", name):
+            continue
+        parts = [part for part in environ[name].split(",") if part.strip()]
+        bad = [n for n, part in enumerate(parts, 1) if not parse_env_headers(part, liberal=True)]
+        if bad:
+            numbers = ", ".join(map(str, bad))
+            yield Finding(
+                "warn",
+                f"{name} is no list of name=value: part {numbers} of {len(parts)} is not sent",
+                "write name=value,name=value, and a comma in a value as %2C",
+            )
 
 
 # --- LangChain ---------------------------------------------------------------------------------
@@ -435,11 +469,29 @@ def _probe(settings: ExportSettings, destination: Destination, backend: Backend)
                 f"and OTEL_EXPORTER_OTLP_ENDPOINT={endpoint}"
             )
             break
+    if found is None and _speaks_tls(destination.address):
+        found = "it speaks TLS: write https://"
     yield Finding(
         "fail",
         f"it did not take a probe span over {destination.protocol}: {error}",
         found or "look at the backend's log, and at whether it speaks OTLP on that port",
     )
+
+
+def _speaks_tls(address: str) -> bool:
+    """Whether TLS is what an address without it answers to; nobody's certificate is believed."""
+    parts = urlsplit(address)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 80), _TIMEOUT) as plain,
+            context.wrap_socket(plain, server_hostname=parts.hostname),
+        ):
+            return parts.scheme == "http"
+    except OSError:
+        return False
 
 
 def _elsewhere(address: str, protocol: Protocol) -> Iterator[str]:

@@ -237,6 +237,19 @@ def test_tls_with_an_authority_of_ones_own(
         assert "it speaks TLSv1.3, with a certificate for localhost" in out
 
 
+@pytest.mark.logs_warnings("exports that fail, which the command says as a finding")
+@pytest.mark.parametrize("protocol", list(RECEIVERS))
+def test_no_tls_where_it_is_needed(
+    protocol: str, authority: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An http address of a backend behind TLS is told by a handshake of the doctor's own."""
+    with secured(protocol, authority) as backend:
+        endpoint = backend.endpoint.replace("https:", "http:")
+        code, out = examine(capsys, "--endpoint", endpoint, "--protocol", protocol)
+    [(_, then)] = failures(out)
+    assert (code, then) == (1, "it speaks TLS: write https://")
+
+
 def test_tls_where_there_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     """An https address of a plain backend is told by its handshake."""
     with http_receiver() as backend:
@@ -327,6 +340,37 @@ def test_variables_are_explained_and_typos_found() -> None:
     assert "is 'yes', which captures nothing" in said
     assert "s3cret" not in said
     assert "PATH" not in said
+
+
+@pytest.mark.logs_warnings("headers that the SDK cannot read, which the command says as a finding")
+@pytest.mark.parametrize(
+    ("headers", "parts"),
+    [
+        ("api-key=s3cret", None),
+        ("Authorization=Bearer s3cret,x=1", None),
+        ("s3cret", "1 of 1"),
+        ("api key=s3cret", "1 of 1"),
+        ("x=1,Bearer s3cret,y=2,s3cret", "2, 4 of 4"),
+    ],
+)
+def test_headers_that_are_not_sent_are_said(headers: str, parts: str | None) -> None:
+    """The SDK passes them over; which ones is said, and nothing of what they hold."""
+    found = list(check_variables({"OTEL_EXPORTER_OTLP_TRACES_HEADERS": headers}))
+    said = [finding.said for finding in found if finding.status == "warn"]
+    expected = f"OTEL_EXPORTER_OTLP_TRACES_HEADERS is no list of name=value: part {parts} is not"
+    assert said == ([f"{expected} sent"] if parts else [])
+    assert not any("s3cret" in finding.said + finding.next_step for finding in found)
+
+
+def test_a_sampler_that_is_none_is_said() -> None:
+    """The SDK then records everything, which nobody asked for."""
+    (found,) = (
+        finding
+        for finding in check_variables({"OTEL_TRACES_SAMPLER": "sometimes"})
+        if finding.status == "warn"
+    )
+    assert "every trace is recorded" in found.said
+    assert "parentbased_traceidratio" in found.next_step
 
 
 def test_content_that_leaves_is_said() -> None:
