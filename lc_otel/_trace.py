@@ -87,6 +87,23 @@ class Trace:
         """The direct children of a span, in order of their start."""
         return self._children.get(span.span_id, ())
 
+    @property
+    def errors(self) -> Sequence[FinishedSpan]:
+        """Spans in which an error began: failed ones, but for what a child's error passed through.
+
+        It passed through where the child's ``error.type`` is the span's too.
+        """
+        return [
+            span
+            for span in self.spans
+            if span.status == "error"
+            and not any(
+                child.status == "error"
+                and child.attributes.get("error.type") == span.attributes.get("error.type")
+                for child in self.children(span)
+            )
+        ]
+
     def walk(self, start: FinishedSpan | None = None) -> Iterator[tuple[int, FinishedSpan]]:
         """Every span, or those from ``start`` down, with its depth; parents before children."""
         tops = self.roots if start is None else (start,)

@@ -160,9 +160,8 @@ def _header(trace: Trace, guides: _Guides, width: int, note: str) -> list[str]:
     sums = sum_tokens(spans)
     if sums.input or sums.output:
         parts.append(f"{sums.input:,}{guides.arrow}{sums.output:,} tokens")
-    failed = sum(span.status == "error" for span in spans)
-    if failed:
-        parts.append(_count(failed, "error"))
+    if trace.errors:
+        parts.append(_count(len(trace.errors), "error"))
     if note:
         parts.append(note)
     lines = [parts[0]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lc_otel._trace import FinishedSpan, Trace, group_traces
@@ -47,3 +49,21 @@ def test_traces_are_kept_apart_by_their_id() -> None:
     """Spans are grouped by trace id, in order of first appearance."""
     traces = group_traces([span("a", trace="1"), span("b", trace="2"), span("c", trace="1")])
     assert [[one.name for one in trace.spans] for trace in traces] == [["a", "c"], ["b"]]
+
+
+def test_an_error_is_counted_where_it_began() -> None:
+    """Not in the spans it passed through; an ancestor that failed otherwise is one more."""
+
+    def failed(name: str, parent: str | None, start: int, how: str) -> FinishedSpan:
+        return replace(span(name, parent, start), status="error", attributes={"error.type": how})
+
+    trace = Trace.of(
+        [
+            failed("agent", None, 0, "GivenUp"),
+            failed("tools", "agent", 1, "TimeoutError"),
+            failed("one", "tools", 2, "TimeoutError"),
+            failed("two", "tools", 3, "TimeoutError"),
+            span("fine", "tools", 4),
+        ]
+    )
+    assert [one.name for one in trace.errors] == ["agent", "one", "two"]
