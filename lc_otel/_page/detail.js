@@ -106,7 +106,13 @@ function heading(trace, span, close) {
     element(
       "p",
       { class: "muted" },
-      `${duration(span.duration)}, ${duration(span.start)} after the start · ${span.spanKind} · status ${span.status}`,
+      [
+        `${duration(span.duration)}, ${duration(span.start)} after the start`,
+        span.spanKind,
+        span.status === "unset" ? null : `status ${span.status}`,
+      ]
+        .filter(Boolean)
+        .join(" · "),
     ),
     element("p", { class: "muted id" }, `trace ${trace.id} · span ${span.id}`),
   );

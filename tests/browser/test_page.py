@@ -455,3 +455,30 @@ def test_rows_say_what_they_are(open_page: OpenPage) -> None:
     row = page.driver.find_element("id", active)
     assert (row.aria_role, row.get_attribute("aria-selected")) == ("row", "true")
     assert row.get_attribute("aria-expanded") == "true"
+
+
+def test_on_a_small_window_no_button_stands_alone(open_page: OpenPage) -> None:
+    """What does not fit the bar on top are the filters, together."""
+    page = open_page(weather_agent())
+    page.driver.set_window_size(900, 700)
+    middles = """return arguments[0].map((id) => {
+        const { top, bottom } = document.getElementById(id).getBoundingClientRect();
+        return (top + bottom) / 2;
+    })"""
+    first, second = (
+        page.js(middles, line) for line in (["search", "theme", "help"], ["kinds", "errors"])
+    )
+    page.driver.set_window_size(1440, 900)
+    assert max(first) - min(first) < 2
+    assert max(second) - min(second) < 2
+    assert max(first) < min(second)
+
+
+def test_an_error_that_passes_through_spans_counts_once(open_page: OpenPage) -> None:
+    """The list and the head say how many errors there were, not how many spans they crossed."""
+    failing = Node("tool", 1, 2, error=("TimeoutError", "late"))
+    page = open_page(
+        Node("agent", 0, 4, {}, [Node("tools", 1, 3, {}, [failing, failing], error=failing.error)])
+    )
+    assert page.text("#traces .cross") == "✗ 2 errors"
+    assert " 2 errors " in page.text("#trace-head p")
