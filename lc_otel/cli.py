@@ -28,18 +28,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when it did what was asked, 1 when it could not, 2 when the arguments make no sense.
     """
     words = sys.argv[1:] if argv is None else argv
-    arguments = _build_parser(words).parse_args(words)
+    try:
+        return _run(_build_parser(words).parse_args(words))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except (ConfigurationError, CommandError) as error:
         print(f"lc-otel {arguments.command}: {error}", file=sys.stderr)
         return USAGE_ERROR if isinstance(error, ConfigurationError) else 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # the reader has gone (`| head`): leave the interpreter nothing to flush, and say nothing
+    except OSError as error:
+        # nothing can be printed: leave the interpreter nothing to flush
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # the reader has gone (`| head`), and knows
+            print(f"lc-otel {arguments.command}: {error.strerror or error}", file=sys.stderr)
         return 1
     return code
 

@@ -97,6 +97,19 @@ def test_only_what_is_new_is_sent(
     assert len(backend.receiver.spans) == 26
 
 
+def test_a_file_of_another_kind_is_said_in_a_few_lines(
+    tmp_path: Path, backend: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not one for each of its lines; exit code 1."""
+    path = tmp_path / "other.log"
+    path.write_text("GET /\n" * 100)
+    assert send(path, backend) == 1
+    *skipped, more, error = capsys.readouterr().err.splitlines()
+    assert len(skipped) == 5
+    assert more == "... and 95 more skipped"
+    assert error == f"lc-otel send: no spans in {path}"
+
+
 @pytest.mark.logs_warnings
 def test_it_goes_on_where_it_stopped(
     tmp_path: Path, backend: Address, capsys: pytest.CaptureFixture[str]

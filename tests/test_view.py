@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from lc_otel._tree import render_tree
 from lc_otel.cli import main
 from tests import agent_trace
 from tests.agent_trace import Node, weather_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 HEADER = re.compile(r"^trace ([0-9a-f]{32})", re.MULTILINE)
@@ -199,6 +202,16 @@ def test_values_that_javascript_would_change(tmp_path: Path) -> None:
             ["--html", "/nowhere/page.html"],
             "cannot write /nowhere/page.html: No such file or directory",
         ),
+        (
+            lambda path: TraceFileExporter(path).export(agent_trace.build(QUICK)),
+            ["--html", "/dev/null/page.html"],
+            "cannot write /dev/null/page.html: Not a directory",
+        ),
+        (
+            lambda path: TraceFileExporter(path).export(agent_trace.build(QUICK)),
+            ["--html", "/"],
+            "/ is a folder; name a file for the page",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(
@@ -276,6 +289,36 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
         assert process.stdout.readline().startswith(b"trace ")
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no device that is always full")
+def test_a_full_disk_is_one_line(trace_file: Path) -> None:
+    """What cannot be printed is said on stderr; there is no traceback."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123 -- a device
+        done = subprocess.run(
+            [sys.executable, "-m", "lc_otel", "view", str(trace_file)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+    assert (done.returncode, done.stderr) == (1, "lc-otel view: No space left on device\n")
+
+
+def test_an_interrupted_page_leaves_nothing_behind(
+    trace_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a half page nor the file it was written to; exit code 130, as shells have it."""
+
+    def interrupted(*_: Any) -> Iterator[str]:
+        yield "<!doctype html>"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lc_otel._commands.view.build_page", interrupted)
+    before = {*tmp_path.iterdir()}
+    assert main(["view", str(trace_file), "--html", str(tmp_path / "page.html")]) == 130
+    assert {*tmp_path.iterdir()} == before
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

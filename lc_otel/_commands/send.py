@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lc_otel._commands import CommandError
 from lc_otel._commands._backend import add_backend_arguments, quiet
+from lc_otel._commands._skipped import Skipped, say
 from lc_otel._pipeline import build_span_exporter
 from lc_otel._tracefile import read_requests, restore_line
 from lc_otel.config import read_export_settings
@@ -68,7 +69,8 @@ def _send(path: Path, exporter: CountedExporter, address: str, *, restart: bool)
     begin = _Position() if restart else progress.read()
     sent = 0
     with _Bar(path) as bar:
-        for batch in _batches(path, begin, bar.warn):
+        skipped = Skipped(bar.say)
+        for batch in _batches(path, begin, skipped):
             for piece in batch.pieces():
                 failed = exporter.failed
                 exporter.export(piece)
@@ -80,6 +82,9 @@ def _send(path: Path, exporter: CountedExporter, address: str, *, restart: bool)
                 sent += len(piece)
             progress.write(batch.end)
             bar.draw(batch.end.offset, sent)
+        skipped.close()
+    if skipped.count and not sent and not begin.offset:
+        raise CommandError(f"no spans in {path}")
     before = " (the rest was sent before)" if begin.offset else ""
     print(f"sent {sent:,} spans of {path} to {address}{before}")
 
@@ -189,10 +194,10 @@ class _Bar:
         line = f"{self._name} [{bar}] {share:4.0%} {spans:,} spans"
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
-    def warn(self, what: str) -> None:
+    def say(self, what: str) -> None:
         """Say something above the bar."""
         self._clear()
-        print(what, file=sys.stderr)
+        say(what)
 
     def __enter__(self) -> Self:
         return self

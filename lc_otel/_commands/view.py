@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lc_otel._commands import CommandError
+from lc_otel._commands._skipped import Skipped
 from lc_otel._console import render_for
 from lc_otel._page import build_page
 from lc_otel._trace import Trace
 from lc_otel._tracefile import decode_line, read_requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lc_otel._trace import FinishedSpan
 
 _TREES = 20
 _TRACES_ON_A_PAGE = 500
-_WARNINGS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,13 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the newest traces first."""
+    if arguments.html and arguments.html.is_dir():
+        raise CommandError(f"{arguments.html} is a folder; name a file for the page")
     if arguments.html and any(_is_same(arguments.html, path) for path in arguments.file):
         raise CommandError(
             f"{arguments.html} is the trace file itself; name another file for the page"
         )
-    warnings = _Warnings()
-    found = _summarise(arguments.file, warnings)
-    warnings.close()
+    skipped = Skipped()
+    found = _summarise(arguments.file, skipped)
+    skipped.close()
     if not found:
         raise CommandError(f"no spans in {', '.join(map(str, arguments.file))}")
     chosen = _choose(found, arguments)
@@ -105,23 +107,7 @@ class _Summary:
             self.places.append(place)
 
 
-class _Warnings:
-    """Prints the first few; counts the rest, since a file of another kind breaks on every line."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self, what: str) -> None:
-        self._count += 1
-        if self._count <= _WARNINGS:
-            print(what, file=sys.stderr)
-
-    def close(self) -> None:
-        if self._count > _WARNINGS:
-            print(f"... and {self._count - _WARNINGS:,} more skipped", file=sys.stderr)
-
-
-def _summarise(paths: Sequence[Path], warn: _Warnings) -> list[_Summary]:
+def _summarise(paths: Sequence[Path], warn: Skipped) -> list[_Summary]:
     """Read every file once, a line at a time; the newest trace first."""
     found: dict[str, _Summary] = {}
     for path in paths:
@@ -179,15 +165,23 @@ def _ignore(_: str) -> None:
 
 
 def _write_page(out: Path, traces: Iterator[Trace], source: str) -> None:
-    unfinished = out.with_name(f"{out.name}.part")
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.writelines(build_page(traces, source))
-        unfinished.replace(out)
+        _write(out, build_page(traces, source))
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise CommandError(f"cannot write {out}: {error.strerror or error}") from None
     print(f"wrote {out}; open {out.absolute().as_uri()}")
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    """Write a file whole or not at all, even where Ctrl-C ends it."""
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def _positive(text: str) -> int:
