@@ -42,6 +42,9 @@ class FinishedSpan:
     resource: Mapping[str, Any] = field(default_factory=dict)
     scope: str = ""
 
+    def __repr__(self) -> str:
+        return f"FinishedSpan({self.name!r}, status={self.status!r})"  # of lists that tests print
+
     @property
     def duration_s(self) -> float:
         """Seconds from start to end."""

@@ -153,7 +153,7 @@ def _walk(trace: Trace, guides: _Guides) -> Iterator[tuple[str, FinishedSpan]]:
 def _header(trace: Trace, guides: _Guides, width: int, note: str) -> list[str]:
     """The trace id and what the spans add up to, on more than one line where one is too short."""
     spans = trace.spans
-    parts = [f"trace {trace.trace_id}", _count(len(spans), "span")]
+    parts = [f"trace {trace.trace_id}", counted(len(spans), "span")]
     if spans:
         first, last = min(s.start_ns for s in spans), max(s.end_ns for s in spans)
         parts.append(_duration((last - first) / 1e9))
@@ -161,7 +161,7 @@ def _header(trace: Trace, guides: _Guides, width: int, note: str) -> list[str]:
     if sums.input or sums.output:
         parts.append(f"{sums.input:,}{guides.arrow}{sums.output:,} tokens")
     if trace.errors:
-        parts.append(_count(len(trace.errors), "error"))
+        parts.append(counted(len(trace.errors), "error"))
     if note:
         parts.append(note)
     lines = [parts[0]]
@@ -221,7 +221,8 @@ def _duration(seconds: float) -> str:
     return f"{value:.{digits}f} {unit}"
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Say how many there are: 1 span, 2 spans."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

@@ -13,6 +13,7 @@ capture shows itself as a tree.
 
 from __future__ import annotations
 
+import difflib
 import html
 import itertools
 import json
@@ -27,7 +28,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from lc_otel._finished import read_span
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._trace import FinishedSpan, Trace, group_traces
-from lc_otel._tree import TokenSums, sum_tokens
+from lc_otel._tree import TokenSums, counted, sum_tokens
 from lc_otel.conventions._names import RUN_NAME, RUN_TYPE
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class CapturedTrace:
         Raises:
             AssertionError: It was called more than once, or not at all; the message shows the tree.
         """
+        __tracebackhide__ = True
         calls = [call for call in self.tool_calls if call.span.attributes[RUN_NAME] == name]
         if len(calls) != 1:
             raise AssertionError(
@@ -111,6 +113,7 @@ class CapturedTrace:
         Raises:
             AssertionError: There is none, or more than one; the message shows the tree.
         """
+        __tracebackhide__ = True
         found = [span for span in self.spans if span.name == name]
         if len(found) != 1:
             raise AssertionError(f"expected one span {name!r}, saw {len(found)}:\n{self}")
@@ -132,11 +135,14 @@ class CapturedTrace:
         """Compare `tree` with what is expected, whose own indentation and blank edges don't count.
 
         Raises:
-            AssertionError: They differ; the message shows the tree as it is.
+            AssertionError: They differ; the message shows both in one.
         """
+        __tracebackhide__ = True
         seen, wanted = self.tree(), _dedent(expected)
         if seen != wanted:
-            raise AssertionError(f"expected the tree\n{wanted}\n\nbut saw\n{seen}")
+            lines = difflib.ndiff(wanted.splitlines(), seen.splitlines())
+            both = "\n".join(line for line in lines if not line.startswith("?"))
+            raise AssertionError(f"another tree than expected (- expected, + seen):\n{both}")
 
     def assert_no_errors(self) -> None:
         """Fail if any span ended in an error.
@@ -144,11 +150,16 @@ class CapturedTrace:
         Raises:
             AssertionError: One did; the message shows the tree.
         """
+        __tracebackhide__ = True
         if self.errors:
-            raise AssertionError(f"{len(self.errors)} spans ended in an error:\n{self}")
+            count = counted(len(self.errors), "span")
+            raise AssertionError(f"{count} ended in an error:\n{self}")
 
     def __str__(self) -> str:
         return self.tree()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {counted(len(self.spans), 'span')}>"
 
     def _repr_html_(self) -> str:
         """The spans as nested lists; each opens to its attributes."""
@@ -194,6 +205,12 @@ class Captured(CapturedTrace):
         Raises:
             AssertionError: There is none, or more than one; the message shows them.
         """
+        __tracebackhide__ = True
+        if not self.spans:
+            raise AssertionError(
+                "expected one trace, saw no span: was the handler attached, as in "
+                "config={'callbacks': [captured.handler]}?"
+            )
         if len(self.traces) != 1:
             raise AssertionError(f"expected one trace, saw {len(self.traces)}:\n{self}")
         return CapturedTrace(self.spans)
@@ -210,6 +227,7 @@ def capture(config: Config | None = None) -> Iterator[Captured]:
     Raises:
         AssertionError: At the end a run is still open, or the handler could not record an event.
     """
+    __tracebackhide__ = True
     captured = Captured(config)
     failures = _Failures()
     logger = logging.getLogger("lc_otel")
@@ -227,7 +245,8 @@ def capture(config: Config | None = None) -> Iterator[Captured]:
         raise AssertionError(record.getMessage()) from (record.exc_info or (None, None))[1]
     if left_open:
         raise AssertionError(
-            f"{left_open} runs were left open ({', '.join(unended)}); what ended:\n{captured}"
+            f"left open: {counted(left_open, 'run')} ({', '.join(unended)}); what there was:\n"
+            f"{captured}"
         )
 
 
