@@ -28,6 +28,9 @@ REQUEST_BYTES = 4_000_000
 """Encoded size up to which spans share a request: a gRPC server refuses what is larger than 4 MiB
 unless told otherwise, and the whole batch with it."""
 
+MEMORY = 256 * 1024**2
+"""Bytes of spans that may wait: where they are large, fewer than the queue's size."""
+
 _FIXED_BYTES = 150
 """What a span, an event or a link takes at most beside its strings: identifiers, times, tags."""
 
@@ -64,7 +67,6 @@ class SpanQueue(SpanProcessor):
     ) -> None:
         self._destination = destination
         self._size = size
-        self._crowded = max(size // 2, 1)
         self._closed = False
         self._begin()
         call_in_child(self._begin)
@@ -77,6 +79,7 @@ class SpanQueue(SpanProcessor):
         # re-entrant: a signal handler may end spans in the middle of all this
         self._changed = threading.Condition(threading.RLock())
         self._waiting = 0
+        self._room = self._size
         self._patient_until: float | None = None
         self.ended = 0
         """Spans that came, dropped ones included."""
@@ -90,10 +93,10 @@ class SpanQueue(SpanProcessor):
 
     def _admit(self) -> bool:
         with self._changed:
-            if self._waiting >= self._crowded and self._is_patient():
-                self._changed.wait_for(lambda: self._waiting < self._crowded, PAUSE)
+            if self._is_crowded() and self._is_patient():
+                self._changed.wait_for(lambda: not self._is_crowded(), PAUSE)
             self.ended += 1
-            if self._waiting < self._size and not self._closed:
+            if self._waiting < self._room and not self._closed:
                 self._waiting += 1
                 return True
             self.dropped += 1
@@ -103,11 +106,14 @@ class SpanQueue(SpanProcessor):
                 "The queue of %d spans is full: %s does not take them as fast as they end. What "
                 "finds no room is dropped, counted (pipeline.dropped, metric %s) and said at "
                 "shutdown; OTEL_BSP_MAX_QUEUE_SIZE sets the size.",
-                self._size,
+                self._room,
                 self._destination,
                 _PROCESSED,
             )
         return False
+
+    def _is_crowded(self) -> bool:
+        return self._waiting * 2 >= self._room
 
     def _is_patient(self) -> bool:
         """Whether waiting may help: the backend has taken a batch a moment ago, or may do so."""
@@ -116,10 +122,11 @@ class SpanQueue(SpanProcessor):
             self._patient_until = now + PATIENCE
         return now < self._patient_until
 
-    def leave(self, count: int) -> None:
-        """A batch is on its way; there is room again."""
+    def leave(self, count: int, size: int) -> None:
+        """A batch of so many bytes is on its way; there is room again, for more of its kind."""
         with self._changed:
             self._waiting -= count
+            self._room = max(min(self._size, MEMORY * count // size), 1)
             self._changed.notify_all()
 
     def arrive(self) -> None:
@@ -157,9 +164,10 @@ class _Outlet(SpanExporter):
         self._queue = queue
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self._queue.leave(len(spans))
+        sizes = [*map(_encoded_size, spans)]
+        self._queue.leave(len(spans), sum(sizes))
         result = SpanExportResult.SUCCESS
-        for request in cut(spans):
+        for request in _cut(spans, sizes):
             if self._inner.export(request) is SpanExportResult.SUCCESS:
                 self._queue.arrive()
             else:
@@ -173,17 +181,11 @@ class _Outlet(SpanExporter):
         return self._inner.force_flush(timeout_millis)
 
 
-def cut(
-    spans: Sequence[ReadableSpan], limit: int = REQUEST_BYTES
-) -> Iterator[Sequence[ReadableSpan]]:
-    """Split spans, in their order, where together they would take more than ``limit`` bytes.
-
-    A span that is larger by itself goes alone.
-    """
+def _cut(spans: Sequence[ReadableSpan], sizes: Sequence[int]) -> Iterator[Sequence[ReadableSpan]]:
+    """Split spans, in their order, where together they are too large for one request."""
     start, total = 0, 0
-    for index, span in enumerate(spans):
-        size = _encoded_size(span)
-        if index > start and total + size > limit:
+    for index, size in enumerate(sizes):
+        if index > start and total + size > REQUEST_BYTES:
             yield spans[start:index]
             start, total = index, 0
         total += size

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
 from lc_otel import ConfigurationError
 from lc_otel._pipeline import configure
-from lc_otel._queue import PATIENCE, PAUSE, SpanQueue, cut
+from lc_otel._queue import PATIENCE, PAUSE, SpanQueue
 from tests.receiver import Address, Fault
 
 if TYPE_CHECKING:
@@ -165,6 +164,21 @@ values = st.one_of(
 )
 
 
+AROUND = 500
+"""Bytes of a request beside its spans: the resource, the scope. REQUEST_BYTES leaves them room."""
+
+
+class Requests(SpanExporter):
+    """Keeps each request."""
+
+    def __init__(self) -> None:
+        self.made: list[Sequence[ReadableSpan]] = []
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.made.append(spans)
+        return SpanExportResult.SUCCESS
+
+
 @given(
     st.lists(
         st.tuples(texts, st.dictionaries(texts.filter(bool), values, max_size=4)),
@@ -177,20 +191,21 @@ def test_a_batch_is_cut_so_that_every_request_stays_below_the_limit(
     told: list[tuple[str, dict[str, Any]]], limit: int
 ) -> None:
     """Every span goes out once and in order; only a span too large by itself exceeds the limit."""
-    tracer = TracerProvider(resource=Resource({}), shutdown_on_exit=False).get_tracer("test")
-    spans = []
-    for name, attributes in told:
-        span = tracer.start_span(name, attributes=attributes)
-        span.add_event(name, attributes)
-        span.add_link(span.get_span_context(), attributes)
-        span.set_status(StatusCode.ERROR, name)
-        span.end()
-        spans.append(span)
-    requests = list(cut(spans, limit))
-    assert [span for request in requests for span in request] == spans
-    empty = encode_spans([]).ByteSize() + 60  # the scope, and the tags around spans
-    for request in requests:
-        assert len(request) == 1 or encode_spans(request).ByteSize() <= limit + empty
+    requests = Requests()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lc_otel._queue.REQUEST_BYTES", limit)
+        queue, tracer = build(requests, size=20, batch=20)
+        for name, attributes in told:
+            span = tracer.start_span(name, attributes=attributes)
+            span.add_event(name, attributes)
+            span.add_link(span.get_span_context(), attributes)
+            span.set_status(StatusCode.ERROR, name)
+            span.end()
+        queue.shutdown()
+    names = [span.name for request in requests.made for span in request]
+    assert names == [name for name, _ in told]
+    for request in requests.made:
+        assert len(request) == 1 or encode_spans(request).ByteSize() <= limit + AROUND
 
 
 def test_spans_of_more_than_a_backend_takes_at_once_all_arrive(backend: Address) -> None:
@@ -205,6 +220,24 @@ def test_spans_of_more_than_a_backend_takes_at_once_all_arrive(backend: Address)
     assert len(requests) >= 3
     assert max(len(request.body) for request in requests) < 4 * 1024**2
     assert [span.name for span in backend.receiver.spans] == [f"span {n}" for n in range(80)]
+
+
+@pytest.mark.logs_warnings("the queue overflows")
+def test_fewer_spans_wait_where_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits is bounded in bytes too: prompts of a hung backend must not fill the memory."""
+    monkeypatch.setattr("lc_otel._queue.MEMORY", 1_000_000)
+    gate = Gate()
+    gate.open.set()
+    queue, tracer = build(gate, size=200, batch=1)
+    tracer.start_span("large", attributes={"text": "x" * 100_000}).end()
+    assert queue.force_flush()  # from here on it is known how large they are
+    gate.open.clear()
+    for _ in range(30):
+        tracer.start_span("large", attributes={"text": "x" * 100_000}).end()
+    assert 15 <= queue.dropped <= 25
+    gate.open.set()
+    queue.shutdown()
+    assert len(gate.names) + queue.dropped == 31
 
 
 def test_spans_that_are_not_sampled_take_no_room() -> None:
