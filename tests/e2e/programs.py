@@ -123,6 +123,12 @@ class Program:
         )
         wait_until(self._is_ready, f"{self.name} takes requests", START_TIMEOUT)
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process
+        return self._process.pid
+
     def _is_ready(self) -> bool:
         assert self._process
         code = self._process.poll()

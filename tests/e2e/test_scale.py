@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry import trace
@@ -128,3 +129,32 @@ def test_the_share_of_the_rest_is_what_is_asked_for(launch: Launcher, percent: i
         lambda: Counter(span.name for span in query.spans_of("one")) == expected,
         "Jaeger shows what was asked for",
     )
+
+
+def test_what_the_docs_measure_by_arrives(launch: Launcher) -> None:
+    """The requests of benchmarks.scaling are whole traces of their own, and CPU time is seen."""
+    pytest.importorskip("langchain", minversion="1.2.13", reason="the demo's agent needs it")
+    from benchmarks import scaling
+
+    way = scaling.straight(launch)
+    before = scaling.cpu(way.collectors)
+    run = scaling.record(content=False)
+    assert scaling.send(way.first, itertools.islice(scaling.copies(run), 2)) == 2
+    query = Jaeger(way.jaeger.addresses["query"])
+    shown: Counter[str] = Counter()
+
+    def all_shown() -> bool:
+        spans = query.spans_of(service_of(run))
+        shown.clear()
+        shown.update(span.trace_id for span in spans)
+        return len(shown) == 2 * scaling.RUNS_A_REQUEST
+
+    wait_until(all_shown, "Jaeger shows a trace for each run", 30.0, pause=0.5)
+    assert set(shown.values()) == {len(run.resource_spans[0].scope_spans[0].spans)}
+    assert scaling.cpu(way.collectors) > before
+
+
+def service_of(request: Any) -> str:
+    """The service's name in a request."""
+    attributes = request.resource_spans[0].resource.attributes
+    return next(pair.value.string_value for pair in attributes if pair.key == "service.name")
