@@ -97,6 +97,22 @@ def test_only_what_is_new_is_sent(
     assert len(backend.receiver.spans) == 26
 
 
+def test_where_nothing_can_be_kept_everything_is_sent(
+    trace_file: Path, backend: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that cannot be written costs the memory of what was sent; one line says so."""
+    (trace_file.parent / ".traces.jsonl.sent.part").mkdir()
+    exporter = TraceFileExporter(trace_file)
+    for seed in range(5):
+        exporter.export(build(Node("more", 0, 1, {"pad": BIG}), seed=seed))
+    assert send(trace_file, backend) == 0
+    assert len(backend.receiver.spans) == 17
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert err.startswith(f"cannot keep {trace_file.parent / '.traces.jsonl.sent'}: Is a directory")
+    assert out.startswith("sent 17 spans ")
+
+
 def test_a_file_of_another_kind_is_said_in_a_few_lines(
     tmp_path: Path, backend: Address, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from lc_otel.config import read_export_settings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from opentelemetry.sdk.trace import ReadableSpan  # noqa: TID251 - passed on, never looked into
     from typing_extensions import Self
@@ -80,7 +80,7 @@ def _send(path: Path, exporter: CountedExporter, address: str, *, restart: bool)
                         f"of {path} were sent, the same command goes on from there"
                     )
                 sent += len(piece)
-            progress.write(batch.end)
+            progress.write(batch.end, bar.say)
             bar.draw(batch.end.offset, sent)
         skipped.close()
     if skipped.count and not sent and not begin.offset:
@@ -140,6 +140,7 @@ class _Progress:
         self._path = path
         self._address = address
         self._memory = path.with_name(f".{path.name}.sent")
+        self._is_kept = True
 
     def read(self) -> _Position:
         """Where to go on; the start if nothing was sent yet."""
@@ -151,16 +152,21 @@ class _Progress:
             return _Position()
         return position if is_same else _Position()
 
-    def write(self, position: _Position) -> None:
-        """Remember that everything before a position has arrived."""
+    def write(self, position: _Position, say: Callable[[str], None]) -> None:
+        """Remember that everything before a position has arrived, or say that this cannot be."""
         known = {"offset": position.offset, "line": position.line}
         known_by = {
             **self._all(),
             self._address: {**known, "begins": self._fingerprint(position.offset)},
         }
         unfinished = self._memory.with_name(f"{self._memory.name}.part")
-        unfinished.write_text(json.dumps(known_by), encoding="utf-8")
-        unfinished.replace(self._memory)
+        try:
+            unfinished.write_text(json.dumps(known_by), encoding="utf-8")
+            unfinished.replace(self._memory)
+        except OSError as error:  # traces on a volume that is mounted to be read
+            if self._is_kept:
+                say(f"cannot keep {self._memory}: {error.strerror}; next time all is sent again")
+            self._is_kept = False
 
     def _all(self) -> dict[str, Any]:
         try:
