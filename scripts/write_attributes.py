@@ -231,7 +231,11 @@ def _own() -> list[str]:
         (names.RUN_PARENT_ID, "creation", "the parent run's"),
         (names.RUN_TYPE, "creation", "chain, llm, chat_model, tool, retriever"),
         (names.RUN_NAME, "creation", "the run's name in LangChain"),
-        (names.RUN_TAGS, "creation", "tags, but for the numbers LangChain gives steps (`seq:step:1`)"),
+        (
+            names.RUN_TAGS,
+            "creation",
+            "tags, but for the numbers LangChain gives steps (`seq:step:1`)",
+        ),
         (names.USER_ID, "creation", "first of `Config.user_keys` in the metadata"),
         *((attribute, "creation", _code(key)) for key, (attribute, _) in langchain.GRAPH.items()),
         (
