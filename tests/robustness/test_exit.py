@@ -48,7 +48,11 @@ ENDS = {
     "return": ("", 0),
     "sys.exit": ("sys.exit(3)", 3),
     "exception": ("raise KeyError('x')", 1),
-    "interrupt": ("signal.raise_signal(signal.SIGINT)", -signal.SIGINT),
+    # what a shell starts in the background ignores SIGINT
+    "interrupt": (
+        "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), 2)",
+        -signal.SIGINT,
+    ),
     "exit in a thread": ("threading.Thread(target=sys.exit).start()", 0),
 }
 
