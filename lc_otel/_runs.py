@@ -233,11 +233,11 @@ def pass_up(entry: OpenRun, parent: OpenRun, outcome: Outcome, totals: Totals) -
 
 def _put(memory: dict[Any, trace.SpanContext], key: Any, context: trace.SpanContext) -> None:
     memory[key] = context
-    while len(memory) > _REMEMBERED:
-        try:
+    try:
+        while len(memory) > _REMEMBERED:
             memory.pop(next(iter(memory)), None)
-        except (RuntimeError, StopIteration):
-            return  # another thread is at it; who comes next makes room for both
+    except (RuntimeError, StopIteration):
+        return  # another thread is at it; who comes next makes room for both
 
 
 tables: weakref.WeakSet[RunTable] = weakref.WeakSet()

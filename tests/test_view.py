@@ -93,6 +93,15 @@ def test_what_the_limit_hides_is_said(trace_file: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == "3 more not shown; --limit 5 shows all\n"
 
 
+def test_a_page_says_that_it_does_not_have_all(trace_file: Path, tmp_path: Path) -> None:
+    """Who is given the page never saw the terminal."""
+    page = tmp_path / "page.html"
+    main(["view", str(trace_file), "--limit", "2", "--html", str(page)])
+    assert f'"source":"{trace_file.name} (2 of 5 traces)"' in page.read_text(encoding="utf-8")
+    main(["view", str(trace_file), "--html", str(page)])
+    assert f'"source":"{trace_file.name}"' in page.read_text(encoding="utf-8")
+
+
 def test_a_trace_by_the_beginning_of_its_id(
     trace_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

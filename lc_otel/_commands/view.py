@@ -64,7 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
     limit = arguments.limit or (_TRACES_ON_A_PAGE if arguments.html else _TREES)
     traces = (_load(summary) for summary in chosen[:limit])
     if arguments.html:
-        _write_page(arguments.html, traces, ", ".join(path.name for path in arguments.file))
+        source = ", ".join(path.name for path in arguments.file)
+        if len(chosen) > limit:
+            source += f" ({limit:,} of {len(chosen):,} traces)"
+        _write_page(arguments.html, traces, source)
     else:
         for trace in traces:
             print(render_for(sys.stdout, trace), end="\n\n")
