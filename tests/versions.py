@@ -6,6 +6,7 @@ import importlib.metadata
 import sys
 
 import pytest
+from packaging.version import Version
 
 LANGSMITH_ON_3_14 = (
     "ignore:'asyncio.iscoroutinefunction' is deprecated:DeprecationWarning"
@@ -17,12 +18,7 @@ STRICT = [sys.executable, "-W", "error", "-W", LANGSMITH_ON_3_14]
 
 def at_least(package: str, version: str) -> bool:
     """Whether the installed version of a package is that one or a later one."""
-    return _numbers(importlib.metadata.version(package)) >= _numbers(version)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The numbers of a release; a pre-release counts as its release."""
-    return tuple(int(part) for part in version.split(".") if part.isdecimal())
+    return Version(importlib.metadata.version(package)) >= Version(version)
 
 
 MARKS_AGENTS = "1.2.13"
