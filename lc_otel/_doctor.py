@@ -82,9 +82,9 @@ Release = tuple[int, ...]
 
 SUPPORTED: Mapping[str, tuple[Release, Release]] = {
     # distribution -> the first version that is supported, the first that is not; as pyproject.toml
-    "opentelemetry-api": ((1, 37), (2,)),
-    "opentelemetry-sdk": ((1, 37), (2,)),
-    "opentelemetry-exporter-otlp": ((1, 37), (2,)),
+    "opentelemetry-api": ((1, 38), (2,)),
+    "opentelemetry-sdk": ((1, 38), (2,)),
+    "opentelemetry-exporter-otlp": ((1, 38), (2,)),
     "pydantic": ((2, 7), (3,)),
     "langchain-core": ((0, 3, 61), (2,)),
     "langchain": ((0, 3, 25), (2,)),

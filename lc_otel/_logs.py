@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs
 from opentelemetry._logs import LogRecord, SeverityNumber
+from pydantic_core import to_json
 
 from lc_otel._version import __version__
 from lc_otel.conventions._names import INFERENCE_DETAILS
@@ -13,6 +15,8 @@ from lc_otel.conventions._names import INFERENCE_DETAILS
 if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
+
+_TAKES_MIXED_LISTS = tuple(map(int, version("opentelemetry-api").split(".")[:2])) >= (1, 45)
 
 
 class DetailsLog:
@@ -33,6 +37,8 @@ class DetailsLog:
             timestamp: Nanoseconds since the epoch.
             context: Of the model call's span, so that the two are found together.
         """
+        if not _TAKES_MIXED_LISTS:
+            attributes = _unmixed(attributes)
         self._logger.emit(
             LogRecord(
                 timestamp=timestamp,
@@ -42,3 +48,14 @@ class DetailsLog:
                 event_name=INFERENCE_DETAILS,
             )
         )
+
+
+def _unmixed(value: Any) -> Any:
+    """The value with each list of items of several types as JSON: before 1.45 the API drops it."""
+    if isinstance(value, dict):
+        return {key: _unmixed(item) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    items = [_unmixed(item) for item in value]
+    kinds = {type(item) for item in items if item is not None}
+    return items if len(kinds) <= 1 else to_json(value).decode()

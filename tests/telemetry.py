@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs import export as log_export
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -17,13 +18,17 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from lc_otel import Config, OTelCallbackHandler
 
+InMemoryLogExporter: Any = getattr(log_export, "InMemoryLogRecordExporter", None) or (
+    log_export.InMemoryLogExporter  # its name before OpenTelemetry 1.39
+)
+
 
 class Telemetry:
     """What one handler sends, kept in memory."""
 
     def __init__(self, config: Config | None = None, sampler: Any = None) -> None:
         self._spans = InMemorySpanExporter()
-        self._logs = InMemoryLogRecordExporter()
+        self._logs = InMemoryLogExporter()
         self._metrics = InMemoryMetricReader()
         self.tracer_provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._spans))

@@ -394,7 +394,7 @@ def test_the_versions_are_those_of_pyproject() -> None:
 @pytest.mark.parametrize(
     ("versions", "said", "then"),
     [
-        ({"opentelemetry-sdk": "1.30.0"}, "opentelemetry-sdk 1.30.0 is not supported", ">=1.37"),
+        ({"opentelemetry-sdk": "1.30.0"}, "opentelemetry-sdk 1.30.0 is not supported", ">=1.38"),
         ({"langchain-core": "2.0.0rc1"}, "langchain-core 2.0.0rc1 is not supported", "<2"),
         ({"pydantic": None}, "pydantic is not installed", "pip install pydantic"),
         ({"opentelemetry-api": "1.40.0"}, "of different versions", "opentelemetry-api==1.45.2"),

@@ -9,12 +9,13 @@ from uuid import UUID, uuid4
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from lc_otel.evaluation import record_evaluation, traceparent
 from lc_otel.testing import Captured, capture
 from tests.receiver import RECEIVERS
+from tests.telemetry import InMemoryLogExporter
 from tests.versions import STRICT
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Verdicts:
     """A logger provider in memory, and the records that came to it."""
 
     def __init__(self) -> None:
-        self._exporter = InMemoryLogRecordExporter()
+        self._exporter = InMemoryLogExporter()
         self.provider = LoggerProvider(shutdown_on_exit=False)
         self.provider.add_log_record_processor(SimpleLogRecordProcessor(self._exporter))
 

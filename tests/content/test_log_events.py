@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from lc_otel import Config
 from tests.telemetry import Telemetry, answer
+from tests.versions import at_least
 
 QUESTION = {"type": "human", "content": "why?"}
 ANSWER = {
@@ -64,6 +65,25 @@ def test_the_event_tells_the_call_with_structured_content() -> None:
         assert _plain(attributes.pop(name)) == said
     span = {k: v for k, v in telemetry.attributes.items() if k.startswith(("gen_ai.", "server."))}
     assert attributes == span
+
+
+@pytest.mark.parametrize(
+    ("takes_mixed_lists", "told"), [(True, ([1, "a"], [2, 3])), (False, ('[1,"a"]', [2, 3]))]
+)
+def test_lists_of_several_types_survive_an_api_that_drops_them(
+    takes_mixed_lists: bool, told: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenTelemetry before 1.45 leaves out such a list; as JSON it is kept."""
+    if takes_mixed_lists and not at_least("opentelemetry-api", "1.45"):
+        pytest.skip("this OpenTelemetry drops them")
+    monkeypatch.setattr("lc_otel._logs._TAKES_MIXED_LISTS", takes_mixed_lists)
+    call = {"name": "add", "args": {"mixed": [1, "a"], "plain": [2, 3]}, "id": "c1"}
+    telemetry = Telemetry(Config(capture_content="event"))
+    telemetry.chat([QUESTION], answer({"type": "ai", "content": "", "tool_calls": [call]}))
+    (event,) = telemetry.logs
+    (message,) = _plain(event.attributes["gen_ai.output.messages"])
+    (part,) = message["parts"]
+    assert (part["arguments"]["mixed"], part["arguments"]["plain"]) == told
 
 
 def test_the_event_belongs_to_the_span() -> None:
