@@ -193,15 +193,26 @@ def _cut(spans: Sequence[ReadableSpan], sizes: Sequence[int]) -> Iterator[Sequen
 
 
 def _encoded_size(span: ReadableSpan) -> int:
-    """Bytes of a span in OTLP, or some more: found without encoding it twice."""
+    """Bytes of a span in OTLP, or some more: found without encoding it twice.
+
+    A span that cannot be encoded, such as another library's with a lone surrogate in its name, is
+    given a request of its own, so that it takes no other with it.
+    """
     told = [span.attributes]
     told += [event.attributes for event in span.events]
     told += [link.attributes for link in span.links]
-    strings = [span.name, span.status.description, *(tuple((each or {}).items()) for each in told)]
-    return _FIXED_BYTES * len(told) + _size(strings)
+    try:
+        size = _size(span.name) + _size(span.status.description)
+        for attributes in told:
+            size += _FIXED_BYTES
+            for key, value in (attributes or {}).items():
+                size += _size(key) + _size(value)
+    except UnicodeEncodeError:
+        return REQUEST_BYTES
+    return size
 
 
 def _size(value: object) -> int:
     if isinstance(value, str):
-        return 12 + (len(value) if value.isascii() else len(value.encode(errors="replace")))
-    return 12 + (sum(map(_size, value)) if isinstance(value, (tuple, list)) else 0)
+        return 12 + (len(value) if value.isascii() else len(value.encode()))
+    return 12 + (sum(map(_size, value)) if isinstance(value, tuple) else 0)

@@ -222,6 +222,18 @@ def test_spans_of_more_than_a_backend_takes_at_once_all_arrive(backend: Address)
     assert [span.name for span in backend.receiver.spans] == [f"span {n}" for n in range(80)]
 
 
+@pytest.mark.logs_warnings("a span cannot be encoded")
+def test_a_span_of_another_librarys_that_cannot_be_encoded_is_lost_alone(backend: Address) -> None:
+    """A name that is no Unicode fails the encoding of all that go with it."""
+    with configure(backend.endpoint, backend.protocol, set_global=False) as pipeline:
+        tracer = pipeline.tracer_provider.get_tracer("theirs")
+        for name in ("one", "br\ud800ken", "two"):
+            tracer.start_span(name).end()
+        assert not pipeline.flush(30)
+        assert (pipeline.exported, pipeline.failed) == (2, 1)
+    assert [span.name for span in backend.receiver.spans] == ["one", "two"]
+
+
 @pytest.mark.logs_warnings("the queue overflows")
 def test_fewer_spans_wait_where_they_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is bounded in bytes too: prompts of a hung backend must not fill the memory."""
