@@ -324,10 +324,17 @@ def _decode_each(
 
 def _walk(request: Request) -> Iterator[tuple[Any, Any, Any]]:
     """Every span of a request, with the ResourceSpans and ScopeSpans that hold it."""
-    for resource_spans in request.get("resourceSpans") or ():
-        for scope_spans in resource_spans.get("scopeSpans") or ():
-            for span in scope_spans.get("spans") or ():
+    for resource_spans in _elements(request.get("resourceSpans")):
+        for scope_spans in _elements(resource_spans.get("scopeSpans")):
+            for span in _elements(scope_spans.get("spans")):
                 yield resource_spans, scope_spans, span
+
+
+def _elements(array: Any) -> list[Any]:
+    """A JSON array's; what is missing has none."""
+    if array is not None and not isinstance(array, list):
+        raise TypeError(f"expected an array, saw {type(array).__name__}")
+    return array or []
 
 
 def _decode_resource(resource_spans: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -124,7 +124,8 @@ def test_backend_with_headers_without_a_backend() -> None:
     """The loss is said, the key is not."""
     done = run("backend_with_headers.py", dead_endpoint(), "s3cret")
     assert done.returncode == 1
-    assert "1 span lost: UNAVAILABLE" in done.stdout
+    # the second one where the machine is slow
+    assert re.search("1 span lost: (UNAVAILABLE|DEADLINE_EXCEEDED)", done.stdout)
     assert "s3cret" not in done.stdout + done.stderr
 
 

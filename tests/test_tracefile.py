@@ -209,6 +209,7 @@ def test_nested_and_odd_values_of_other_writers_are_read(tmp_path: Path) -> None
             "t.jsonl:2: skipped a line whose resourceSpans have another shape",
         ),
         ('{"resourceSpans": [{"scopeSpans": [[]]}]}', "t.jsonl:2: skipped a line whose"),
+        ('{"resourceSpans": [{"scopeSpans": [{"spans": "ab"}]}]}', "t.jsonl:2: skipped a line"),
         ("[" * 100_000, "t.jsonl:2: skipped a line that is no JSON"),
         ("\udcff", "t.jsonl:2: skipped a line that is no JSON"),
         (
