@@ -115,6 +115,8 @@ class Outcome(NamedTuple):
     cached: bool = False
     """LangChain's own LLM cache answered; its tokens were not spent now."""
     document_count: int | None = None
+    tool_call_id: str | None = None
+    """Of the message that a tool returned; langchain-core before 1.2 tells it no sooner."""
     source: Any = None
     """The end callback's payload, for `_reading` alone."""
 

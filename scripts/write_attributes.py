@@ -40,7 +40,7 @@ FIELDS = {
     "agent_name": "the agent's name; inside an agent, that of the agent it works for",
     "workflow_name": "`workflow_name` of the metadata, else the run's name unless it is a type's",
     "data_source": "the retriever's data source, where it tells one",
-    "tool_call_id": "id of the model's call that asked for the tool",
+    "tool_call_id": "id of the model's call; before langchain-core 1.2 told at the end",
     "tool_description": "the tool's description",
     "top_k": "how many documents were asked for",
     "prompt_name": "name of the prompt template before the call: the hub's, else its `run_name`",

@@ -33,9 +33,13 @@ UNREADABLE = Outcome("ok")
 
 def read_tool_outcome(output: Any) -> Outcome:
     """A tool that returned, perhaps with a ``ToolMessage`` that says it failed."""
-    if get(output, "status") == "error" and get(output, "tool_call_id") is not None:
-        return Outcome("error", error_type="tool_error", source=output)
-    return Outcome("ok", source=output)
+    call_id = get(output, "tool_call_id")
+    if call_id is None:
+        return Outcome("ok", source=output)
+    if get(output, "status") == "error":
+        return Outcome("error", None, "tool_error", tool_call_id=text(call_id), source=output)
+    is_message = "tool" in (get(output, "type"), get(output, "role"))
+    return Outcome("ok", tool_call_id=text(call_id) if is_message else None, source=output)
 
 
 def read_chain_outcome(output: Any) -> Outcome:

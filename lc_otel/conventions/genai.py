@@ -174,6 +174,8 @@ def outcome_attributes(
     attributes: dict[str, Any] = {}
     if outcome.error_type is not None:
         attributes[names.ERROR_TYPE] = outcome.error_type
+    if outcome.tool_call_id is not None:
+        attributes[names.TOOL_CALL_ID] = outcome.tool_call_id
     if run.operation not in {"chat", "text_completion"}:
         return attributes
     if outcome.response_id is not None:

@@ -137,6 +137,8 @@ def request_attributes(
 def outcome_attributes(run: Run, outcome: Outcome) -> dict[str, Any]:
     """What is known at the end."""
     attributes: dict[str, Any] = {}
+    if outcome.tool_call_id is not None:
+        attributes[REQUEST["tool_call_id"]] = outcome.tool_call_id
     if run.operation in {"chat", "text_completion"}:
         if outcome.response_model is not None:
             attributes["llm.model_name"] = outcome.response_model

@@ -1,4 +1,4 @@
-"""Why a model stopped, choice by choice."""
+"""What is read of a run's end: why a model stopped, whose call a tool answered."""
 
 from __future__ import annotations
 
@@ -45,3 +45,21 @@ def test_a_choice_without_a_reason_takes_no_other_ones() -> None:
     messages = json.loads(telemetry.attributes["gen_ai.output.messages"])
     assert [message["finish_reason"] for message in messages] == ["stop", "length"]
     assert "llm.finish_reason" not in telemetry.attributes
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ({"type": "tool", "content": "3", "tool_call_id": "c1"}, "c1"),
+        ({"role": "tool", "content": "3", "tool_call_id": "c1", "status": "error"}, "c1"),
+        ({"tool_call_id": "of the program's own"}, None),
+        ({"type": "tool", "tool_call_id": 7}, None),
+        ("3", None),
+    ],
+)
+def test_a_tools_message_tells_whose_call_it_answers(output: Any, told: str | None) -> None:
+    """langchain-core before 1.2 does not tell the call's id at the start."""
+    telemetry = Telemetry(Config(conventions=("genai", "openinference")))
+    telemetry.tool({"a": 1}, output)
+    assert telemetry.attributes.get("gen_ai.tool.call.id") == told
+    assert telemetry.attributes.get("tool.id") == told
