@@ -160,8 +160,9 @@ def _header(trace: Trace, guides: _Guides, width: int, note: str) -> list[str]:
     sums = sum_tokens(spans)
     if sums.input or sums.output:
         parts.append(f"{sums.input:,}{guides.arrow}{sums.output:,} tokens")
-    if trace.errors:
-        parts.append(counted(len(trace.errors), "error"))
+    errors = len(trace.errors)
+    if errors:
+        parts.append(counted(errors, "error"))
     if note:
         parts.append(note)
     lines = [parts[0]]

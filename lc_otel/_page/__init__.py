@@ -118,6 +118,7 @@ def _trace(trace: Trace) -> Mapping[str, Any]:
         "name": trace.roots[0].name if trace.roots else "",
         "began": began / 1e6,
         "duration": (ended - began) / 1e6,
+        "failed": len(trace.errors),
         "calls": sums.calls,
         "tokens": [sums.input, sums.output] if sums.input or sums.output else None,
         "resources": [_plain(resource) for resource in resources],

@@ -27,22 +27,6 @@ function prepare(trace) {
     for (const ancestor of open) trace.spans[ancestor].last = index;
     open.push(index);
   });
-  trace.failed = countErrors(trace.spans);
-}
-
-/** Errors where they began: one that passes through a span, with its type, is not counted there. */
-function countErrors(spans) {
-  const failed = spans.filter((span) => span.status === "error");
-  const passed = new Set();
-  for (const span of failed) {
-    const parent = spans[span.parentIndex];
-    if (
-      parent?.status === "error" &&
-      parent.attributes["error.type"] === span.attributes["error.type"]
-    )
-      passed.add(parent);
-  }
-  return failed.length - passed.size;
 }
 
 /** What a user looks for: a test that tells whether any text of a span holds it, in any case. */
