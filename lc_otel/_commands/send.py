@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lc_otel._commands import CommandError
 from lc_otel._commands._backend import add_backend_arguments, quiet
 from lc_otel._commands._skipped import Skipped, say
+from lc_otel._commands._whole import write_whole
 from lc_otel._pipeline import build_span_exporter
 from lc_otel._tracefile import read_requests, restore_line
 from lc_otel.config import read_export_settings
@@ -159,10 +160,8 @@ class _Progress:
             **self._all(),
             self._address: {**known, "begins": self._fingerprint(position.offset)},
         }
-        unfinished = self._memory.with_name(f"{self._memory.name}.part")
         try:
-            unfinished.write_text(json.dumps(known_by), encoding="utf-8")
-            unfinished.replace(self._memory)
+            write_whole(self._memory, [json.dumps(known_by)])
         except OSError as error:  # traces on a volume that is mounted to be read
             if self._is_kept:
                 say(f"cannot keep {self._memory}: {error.strerror}; next time all is sent again")

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lc_otel._commands import CommandError
 from lc_otel._commands._skipped import Skipped
+from lc_otel._commands._whole import write_whole
 from lc_otel._console import render_for
 from lc_otel._page import build_page
 from lc_otel._trace import Trace
 from lc_otel._tracefile import decode_line, read_requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from lc_otel._trace import FinishedSpan
 
@@ -169,22 +170,10 @@ def _ignore(_: str) -> None:
 
 def _write_page(out: Path, traces: Iterator[Trace], source: str) -> None:
     try:
-        _write(out, build_page(traces, source))
+        write_whole(out, build_page(traces, source))
     except OSError as error:
         raise CommandError(f"cannot write {out}: {error.strerror or error}") from None
     print(f"wrote {out}; open {out.absolute().as_uri()}")
-
-
-def _write(path: Path, pieces: Iterable[str]) -> None:
-    """Write a file whole or not at all, even where Ctrl-C ends it."""
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.writelines(pieces)
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _positive(text: str) -> int:
