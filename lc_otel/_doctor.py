@@ -481,6 +481,8 @@ def _probe(settings: ExportSettings, destination: Destination, backend: Backend)
 def _speaks_tls(address: str) -> bool:
     """Whether TLS is what an address without it answers to; nobody's certificate is believed."""
     parts = urlsplit(address)
+    if parts.scheme != "http":
+        return False
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -489,7 +491,7 @@ def _speaks_tls(address: str) -> bool:
             socket.create_connection((parts.hostname or "", parts.port or 80), _TIMEOUT) as plain,
             context.wrap_socket(plain, server_hostname=parts.hostname),
         ):
-            return parts.scheme == "http"
+            return True
     except OSError:
         return False
 
