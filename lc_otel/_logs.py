@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs
 from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.version import __version__ as api_version
 from pydantic_core import to_json
 
 from lc_otel._version import __version__
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
 
-_TAKES_MIXED_LISTS = tuple(map(int, version("opentelemetry-api").split(".")[:2])) >= (1, 45)
+_TAKES_MIXED_LISTS = tuple(map(int, api_version.split(".")[:2])) >= (1, 45)
 
 
 class DetailsLog:
