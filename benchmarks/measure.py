@@ -139,12 +139,17 @@ def measure_growth(bridge: Bridge, names: Sequence[str]) -> Mapping[str, Any]:
     return {name: value - before[name] for name, value in _held().items()} | {"chains": CHAINS}
 
 
+def resident(process: int | str = "self") -> int:
+    """Bytes of memory that a process holds, by its id."""
+    pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
 def _held() -> dict[str, int]:
     _flush()
     gc.collect()
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return {
-        "rss_kb": pages * resource.getpagesize() // 1024,
+        "rss_kb": resident() // 1024,
         "blocks": sys.getallocatedblocks(),
         "objects": len(gc.get_objects()),
     }

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
+from benchmarks.measure import resident
 from lc_otel import Config
 from lc_otel._commands._agent import QUESTION, build_agent
 from lc_otel.testing import capture
@@ -77,11 +78,11 @@ def measure(run: ExportTraceServiceRequest) -> dict[str, float]:
     }
     with launcher() as launch:
         way = straight(launch)
-        before = cpu(way.collectors), cpu([way.jaeger]), memory(way.jaeger)
+        before = cpu(way.collectors), cpu([way.jaeger]), resident(way.jaeger.pid)
         seconds = pass_through(way, run)
         rows["collector, CPU µs a span"] = (cpu(way.collectors) - before[0]) / made * 1e6
         rows["Jaeger in memory, CPU µs a span"] = (cpu([way.jaeger]) - before[1]) / made * 1e6
-        rows["Jaeger in memory, bytes a span"] = (memory(way.jaeger) - before[2]) / made
+        rows["Jaeger in memory, bytes a span"] = (resident(way.jaeger.pid) - before[2]) / made
         rows["spans a second that one collector takes, Jaeger behind it"] = made / seconds
     with launcher() as launch:
         way = tier(launch, "5s")
@@ -94,10 +95,10 @@ def measure(run: ExportTraceServiceRequest) -> dict[str, float]:
     with launcher() as launch:
         way = tier(launch, "120s")
         samplers = way.collectors[2:]
-        used = sum(map(memory, samplers))
+        used = sum(resident(sampler.pid) for sampler in samplers)
         pass_through(way, run)
         rows["samplers that have not decided, bytes a span"] = (
-            sum(map(memory, samplers)) - used
+            sum(resident(sampler.pid) for sampler in samplers) - used
         ) / made
     with launcher() as launch:
         (nobody,) = free_addresses(1)
@@ -208,13 +209,6 @@ def cpu(programs: Sequence[Program]) -> float:
         fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])  # utime, stime
     return ticks * TICK_S
-
-
-def memory(program: Program) -> int:
-    """Bytes that a program holds in memory."""
-    return int(Path(f"/proc/{program.pid}/statm").read_text().split()[1]) * os.sysconf(
-        "SC_PAGE_SIZE"
-    )
 
 
 def rests(programs: Sequence[Program]) -> bool:
