@@ -20,25 +20,34 @@ class Runner:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self.closed = False
         self._begin()
         call_in_child(self._begin)
 
     def _begin(self) -> None:
-        self._errands: queue.SimpleQueue[tuple[Errand, threading.Event]] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name=self._name, daemon=True).start()
+        self._errands: queue.SimpleQueue[tuple[Errand, threading.Event] | None]
+        self._errands = queue.SimpleQueue()
+        if not self.closed:
+            threading.Thread(target=self._work, name=self._name, daemon=True).start()
 
     def run(self, errand: Errand, timeout: float) -> bool:
         """Run a function that must not raise; whether it was done within ``timeout`` seconds.
 
-        One that was not goes on in the background.
+        One that was not goes on in the background. After `close` none is run.
         """
+        if self.closed:
+            return False
         done = threading.Event()
         self._errands.put((errand, done))
         return done.wait(timeout)
 
+    def close(self) -> None:
+        """Have the thread end once it has done what it was given."""
+        self.closed = True
+        self._errands.put(None)
+
     def _work(self) -> None:
-        while True:
-            errand, done = self._errands.get()
+        for errand, done in iter(self._errands.get, None):
             errand()
             done.set()
 

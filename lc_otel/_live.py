@@ -56,6 +56,7 @@ class LivePrinter(TreePrinter):
         self._interval = interval
         self._running: dict[int, Span] = {}
         self._busy = threading.Event()
+        self._closed = False
         self._screen = _Screen(sys.stdout)
         threading.Thread(target=self._work, name="lc-otel-live", daemon=True).start()
         call_in_child(self._begin_in_child)
@@ -78,6 +79,8 @@ class LivePrinter(TreePrinter):
 
     def shutdown(self) -> None:
         """Take the picture away, and print what never finished."""
+        self._closed = True
+        self._busy.set()
         self._running.clear()
         self._screen.close()
         super().shutdown()
@@ -86,7 +89,7 @@ class LivePrinter(TreePrinter):
         self._screen.close(lambda: super(LivePrinter, self)._print(pending, note))
 
     def _work(self) -> None:
-        while True:
+        while not self._closed:
             self._busy.wait()
             time.sleep(self._interval)
             try:

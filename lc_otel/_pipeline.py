@@ -92,7 +92,7 @@ class Pipeline:
         self.meter_provider: metrics.MeterProvider | None = providers.get("meter_provider")
         self.handler = OTelCallbackHandler(config=settings.config, **providers)
         self._forget_sigterm: Callable[[], object] = (
-            deliver_on_sigterm(self.shutdown, self.flush, _DEFAULT_TIMEOUT)
+            deliver_on_sigterm(self._shut_down_now, self.flush, _DEFAULT_TIMEOUT)
             if settings.flush_on_sigterm
             else lambda: None
         )
@@ -131,7 +131,9 @@ class Pipeline:
             written to the file. With a provider that is not ours, what that provider says.
         """
         answers: list[bool] = []
-        done = self._runner.run(lambda: answers.extend(map(_attempt, self._flushers)), timeout)
+        done = self._runner.closed or self._runner.run(
+            lambda: answers.extend(map(_attempt, self._flushers)), timeout
+        )
         lost, before = self.failed + self.dropped, self._lost_before
         self._lost_before = lost
         return done and all(answers) and lost == before
@@ -153,7 +155,6 @@ class Pipeline:
             if self._delivered is not None:
                 return self._delivered
             atexit.unregister(self.shutdown)
-            self._forget_sigterm()
             _forget(self)
             uninstall(self.handler)
             self.handler.end_open_runs()
@@ -161,6 +162,8 @@ class Pipeline:
                 self._exporter.close_within(timeout / 2)  # the rest is for what must be kept
             # spans first: where time runs out, metrics are the lesser loss
             done = self._runner.run(lambda: [_attempt(close) for close in self._closers], timeout)
+            self._runner.close()
+            self._forget_sigterm()
             written = self._file is None or self._file.force_flush()
             ended, dropped = (self._queue.ended, self._queue.dropped) if self._queue else (0, 0)
             kept = self.spooled
@@ -192,6 +195,13 @@ class Pipeline:
                     "; ".join(filter(None, reasons)) or "no reason given",
                 )
             return self._delivered
+
+    def _shut_down_now(self) -> None:
+        """Shut down; where the interrupted thread is doing that, wait for what it has begun."""
+        if self._lock.locked():
+            self.flush()
+        else:
+            self.shutdown()
 
     def __enter__(self) -> Self:
         return self

@@ -110,7 +110,9 @@ class SpooledExporter(CountedExporter):
         return True
 
     def _is_too_late(self) -> bool:
-        return self._deadline is not None and time.monotonic() > self._deadline
+        return self._runner.closed or (
+            self._deadline is not None and time.monotonic() > self._deadline
+        )
 
     def _keep(self, sending: _Sending) -> SpanExportResult:
         count = len(sending.spans)
@@ -249,6 +251,7 @@ class SpooledExporter(CountedExporter):
         try:
             self._deliver()
         finally:
+            self._runner.close()
             super().shutdown()
 
 

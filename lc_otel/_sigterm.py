@@ -25,7 +25,8 @@ def deliver_on_sigterm(shutdown: Errand, flush: Errand, timeout: float) -> Erran
         timeout: Seconds after which the signal takes its effect whatever has been delivered.
 
     Returns:
-        Takes the handler away again, where it is still the one in place.
+        Takes the handler away again, where it is still the one in place; from then on it delivers
+        nothing.
 
     Raises:
         ValueError: The calling thread is not the main one.
@@ -48,6 +49,7 @@ def deliver_on_sigterm(shutdown: Errand, flush: Errand, timeout: float) -> Erran
     signal.signal(signal.SIGTERM, handle)
 
     def undo() -> None:
+        runner.close()
         if (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGTERM) is handle

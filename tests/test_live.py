@@ -109,6 +109,21 @@ class Terminal:
         return self.everything
 
 
+def test_a_shutdown_ends_the_thread_that_draws() -> None:
+    """It leaves nothing that runs."""
+    terminal = Terminal("""
+        import threading
+        def drawing():
+            return [each for each in threading.enumerate() if each.name == "lc-otel-live"]
+        begun = drawing()
+        pipeline.shutdown()
+        for each in begun:
+            each.join(10)
+        print(f"{len(begun)} begun, {len(drawing())} left")
+    """)
+    assert "1 begun, 0 left" in terminal.finish()
+
+
 def test_running_spans_are_shown_and_the_final_tree_is_left() -> None:
     """Elapsed time and tokens move while the run goes on; then the tree stands alone."""
     terminal = Terminal("""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import logging
 import re
 import subprocess
 import textwrap
+import threading
 import time
+import weakref
 from typing import TYPE_CHECKING
 
 import grpc
@@ -23,6 +26,7 @@ from tests.versions import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -236,7 +240,6 @@ def test_flush_and_shutdown_end_in_time_when_the_backend_hangs(backend: Address)
     assert not pipeline.flush(timeout=0.3)
     assert not pipeline.shutdown(timeout=0.3)
     assert time.monotonic() - began < 1.9
-    assert pipeline._runner.run(lambda: None, timeout=20)  # leave nothing behind for the next test
 
 
 def test_shutdown_sends_what_is_left_and_can_be_called_again(backend: Address) -> None:
@@ -246,6 +249,29 @@ def test_shutdown_sends_what_is_left_and_can_be_called_again(backend: Address) -
     assert pipeline.shutdown()
     assert pipeline.shutdown()
     assert len(backend.receiver.spans) == 5
+
+
+def test_a_pipeline_that_is_shut_down_leaves_nothing_behind(
+    backend: Address, tmp_path: Path
+) -> None:
+    """Its threads end, and its memory is given back."""
+    before = set(threading.enumerate())
+    pipeline = open_pipeline(
+        backend, file=tmp_path / "traces", spool=tmp_path / "spool", flush_on_sigterm=True
+    )
+    begun = {thread.name for thread in threading.enumerate() if thread not in before}
+    make_spans(pipeline)
+    assert pipeline.shutdown()
+    assert pipeline.flush()
+    assert {"lc-otel-pipeline", "lc-otel-send", "lc-otel-spool", "lc-otel-sigterm"} <= begun
+    for thread in threading.enumerate():
+        if thread.name.startswith(("lc-otel", "Otel")) and thread not in before:
+            thread.join(10)
+            assert not thread.is_alive(), thread.name
+    reference = weakref.ref(pipeline)
+    del pipeline
+    gc.collect()
+    assert reference() is None
 
 
 class Broken(SpanExporter):

@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             set_global=False,
         )
         if pipeline.settings.disabled:
+            pipeline.shutdown()
             raise CommandError("OTEL_SDK_DISABLED is true, so nothing is recorded; unset it")
         print(f"question  {_agent.QUESTION}\nanswer    ", end="")
         trace_id = _print_answer(_agent.build_agent(), _agent.QUESTION, pipeline)

@@ -183,6 +183,25 @@ open_run(pipeline.handler)
 
 
 @with_signals
+def test_sigterm_in_the_middle_of_a_shutdown_loses_nothing(http_backend: Address) -> None:
+    """A program that has ended already, and waits for its backend, is killed once that is done."""
+    http_backend.receiver.fault = Fault(http=503, delay=1, times=1)
+    code, _, _, took = terminate(
+        """
+pipeline = configure(sys.argv[1], sys.argv[2], flush_on_sigterm=True)
+open_run(pipeline.handler)
+threading.Timer(0.5, print, ["ready"], {"flush": True}).start()
+pipeline.shutdown()
+time.sleep(60)
+""",
+        http_backend,
+    )
+    assert code == -signal.SIGTERM
+    assert_both_came(http_backend)
+    assert took < 8
+
+
+@with_signals
 def test_a_lock_held_by_the_main_thread_does_not_hang_the_end(http_backend: Address) -> None:
     """The signal comes in the middle of a span's own lock: the process ends all the same."""
     code, _, _, took = terminate(
