@@ -98,6 +98,7 @@ class Receiver:
         self.requests: list[Received] = []
         self.refused: list[Received] = []
         self.fault: Fault | None = None
+        self.closing = threading.Event()
         self._arrived = threading.Condition()
 
     def take(self, received: Received) -> Fault | None:
@@ -112,7 +113,7 @@ class Receiver:
             (self.refused if refuses else self.requests).append(received)
             self._arrived.notify_all()
         if fault is not None and fault.delay:
-            time.sleep(fault.delay)
+            self.closing.wait(fault.delay)
         return fault if refuses else None
 
     def of(self, signal: str) -> list[Received]:
@@ -175,6 +176,7 @@ def grpc_receiver(
     try:
         yield Address(receiver, f"{scheme}://localhost:{bound}", "grpc")
     finally:
+        receiver.closing.set()
         server.stop(grace=0).wait()
 
 
@@ -257,6 +259,7 @@ def http_receiver(context: ssl.SSLContext | None = None, port: int = 0) -> Itera
     try:
         yield Address(receiver, f"{scheme}://localhost:{server.server_port}", "http/protobuf")
     finally:
+        receiver.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()
