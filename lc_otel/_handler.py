@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from opentelemetry import trace
 
+from lc_otel._agents import read_opener
 from lc_otel._content import ContentPolicy
 from lc_otel._graph import enlist
 from lc_otel._logs import DetailsLog
@@ -215,6 +216,7 @@ class OTelCallbackHandler(BaseCallbackHandler):
         if run_id in recorder.table.open:
             return  # told already, by another handler of the same provider
         parent = recorder.find(parent_run_id)
+        opener = find_opener()
         start = starts.Start(
             run_id,
             parent_run_id,
@@ -223,13 +225,13 @@ class OTelCallbackHandler(BaseCallbackHandler):
             source,
             parent.run if parent is not None else None,
             self._conversation_keys,
+            read_opener(opener) if kind == "chain" else starts.UNKNOWN,
         )
         try:
             run = starts.READERS[kind](start)
         except Exception as error:  # noqa: BLE001 -- a broken start costs what it says, not the span
             self._report(f"all of a {kind}'s start", error)
             run = starts.unreadable(start, kind)
-        opener = find_opener()
         if kind == "chain":
             enlist(self, opener)
         recorder.start(run, parent, opener)

@@ -24,7 +24,7 @@ RUNS = {
     "text_completion": "model that completes a text",
     "execute_tool": "tool",
     "retrieval": "retriever",
-    "invoke_agent": "agent (`create_agent`, `AgentExecutor`, deep agents)",
+    "invoke_agent": "agent (`create_agent`, `create_react_agent`, `AgentExecutor`, deep agents)",
     "invoke_workflow": "root chain or graph",
     "step": "inner chain, graph node, lambda, parser, prompt",
 }

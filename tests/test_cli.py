@@ -11,7 +11,7 @@ import lc_otel
 from lc_otel import __version__
 from lc_otel._commands import COMMANDS
 from lc_otel.cli import main
-from tests.versions import STRICT
+from tests.versions import STRICT, needs_create_agent
 
 
 def run(*arguments: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
@@ -63,7 +63,7 @@ def test_a_bad_setting_is_one_line_and_exit_code_2(
 ) -> None:
     """The line names what was seen; there is no traceback."""
     pytest.importorskip("langgraph")
-    pytest.importorskip("langchain", minversion="1.0")
+    needs_create_agent()
     assert main(arguments) == 2
     err = capsys.readouterr().err
     assert err.startswith("lc-otel demo: ")

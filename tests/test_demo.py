@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.versions import needs_marked_agents
+from tests.versions import needs_create_agent
 
 pytest.importorskip("langchain_core")
 pytest.importorskip("langgraph")
-needs_marked_agents()
+needs_create_agent()
 
 from lc_otel._commands import _agent
 from lc_otel._trace import Trace

@@ -12,7 +12,7 @@ pytest.importorskip("langchain_core")
 pytest.importorskip("langgraph")
 
 from tests.receiver import RECEIVERS, dead_endpoint
-from tests.versions import STRICT, needs_marked_agents
+from tests.versions import STRICT, needs_create_agent
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -51,7 +51,7 @@ def test_chain() -> None:
 
 def test_agent() -> None:
     """Agent over model and tools over tool, usage on each model span, the error on the tool's."""
-    needs_marked_agents()
+    needs_create_agent()
     done = run("agent.py")
     assert (done.returncode, done.stderr) == (0, "")
     assert tree(done.stdout) == [

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 pytest.importorskip("langchain_core")
-pytest.importorskip("langchain", minversion="1.0", reason="the README's agent is langchain 1.x")
+
+from tests.versions import needs_create_agent
+
+needs_create_agent()
 
 import langchain.chat_models
 from langchain_core.language_models import FakeListChatModel, FakeListLLM
@@ -22,7 +25,6 @@ import lc_otel
 from lc_otel._commands._agent import build_agent
 from lc_otel.cli import main
 from lc_otel.testing import capture
-from tests.versions import needs_marked_agents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +47,6 @@ def without_figures(text: str) -> list[str]:
 
 def test_the_tree_is_what_the_demo_prints(capsys: pytest.CaptureFixture[str]) -> None:
     """The picture is real output."""
-    needs_marked_agents()
     assert main(["demo"]) == 0
     out = capsys.readouterr().out
     printed = re.search(r"^trace [0-9a-f].*?(?=\n\n)", out, re.DOTALL | re.MULTILINE)
@@ -124,7 +125,6 @@ ROWS = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([A-Z]+) \| ([^|]+) \|$", README, 
 
 def test_the_table_says_what_is_made() -> None:
     """Each row is found among the spans of real runs, with its kind and its attributes."""
-    needs_marked_agents()
     with capture() as captured:
         config = {"callbacks": [captured.handler], "configurable": {"thread_id": "t"}}
         build_agent().invoke({"messages": [("user", "?")]}, config)

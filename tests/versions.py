@@ -21,12 +21,6 @@ def at_least(package: str, version: str) -> bool:
     return Version(importlib.metadata.version(package)) >= Version(version)
 
 
-MARKS_AGENTS = "1.2.13"
-"""The first langchain whose ``create_agent`` marks its runs; before, agents show as workflows."""
-
-
-def needs_marked_agents() -> None:
-    """Skip without ``create_agent``, or where nothing tells its graph from any other."""
-    pytest.importorskip("langchain")
-    if not at_least("langchain", MARKS_AGENTS):
-        pytest.skip(f"langchain marks agents from {MARKS_AGENTS} on", allow_module_level=True)
+def needs_create_agent() -> None:
+    """Skip where there is no langchain with ``create_agent``."""
+    pytest.importorskip("langchain", "1.0", reason="create_agent came with langchain 1.0")

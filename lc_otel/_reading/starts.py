@@ -82,6 +82,18 @@ class Source(NamedTuple):
     extra: Mapping[str, Any]
 
 
+class Opener(NamedTuple):
+    """What the code that opened a chain's run tells of it."""
+
+    agent: str | None = None
+    """Name of the agent that opened it, "" for one without; None where it was none."""
+    is_program: bool = False
+    """The program opened it by managers of its own; whether it is an agent, only metadata tell."""
+
+
+UNKNOWN = Opener()
+
+
 class Start(NamedTuple):
     """What every start event carries, and the run it starts in."""
 
@@ -94,6 +106,7 @@ class Start(NamedTuple):
     """The parent run while it is open."""
     conversation_keys: Sequence[str]
     """Metadata keys that may hold the conversation's id, the best first."""
+    opener: Opener = UNKNOWN
 
 
 def read_chain(start: Start) -> Run:
@@ -102,11 +115,10 @@ def read_chain(start: Start) -> Run:
     operation: Operation = "step"
     agent = _inherited_agent(start)
     workflow = None
-    if _is_agent(name, metadata, start.parent):
+    if _is_agent(name, start):
         operation = "invoke_agent"
-        agent = text(metadata.get("lc_agent_name"))
-        if agent is None and not _is_type_name(name):
-            agent = name
+        names = (start.opener.agent, _own(start, "lc_agent_name"), name)
+        agent = next((each for each in names if each and not _is_type_name(each)), None)
     elif start.parent_run_id is None:
         operation = "invoke_workflow"
         workflow = text(metadata.get("workflow_name"))
@@ -291,20 +303,20 @@ def _split_address(url: str) -> tuple[str | None, int | None]:
     return host, port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _is_agent(name: str, metadata: Mapping[Any, Any], parent: Run | None) -> bool:
-    if name == "AgentExecutor":
+def _is_agent(name: str, start: Start) -> bool:
+    if start.opener.agent is not None or name == "AgentExecutor":
         return True
-    mark = metadata.get("ls_integration")
-    if mark not in AGENTS:
-        return False
-    # The mark is inherited by everything inside the agent, so the agent's own run is the first to
-    # carry it: its parent has none, or another agent's, or is a tool (an agent calling an agent).
-    if parent is None or parent.type != "chain":
-        return True
-    above = parent.metadata
-    return above.get("ls_integration") != mark or (
-        above.get("lc_agent_name") != metadata.get("lc_agent_name")
+    return (
+        start.opener.is_program
+        and start.metadata.get("ls_integration") in AGENTS
+        and (_own(start, "ls_integration") or _own(start, "lc_agent_name")) is not None
     )
+
+
+def _own(start: Start, key: str) -> str | None:
+    """A text in the run's metadata that it has not inherited from the run above."""
+    value = text(start.metadata.get(key))
+    return None if start.parent and start.parent.metadata.get(key) == value else value
 
 
 def _is_type_name(name: str) -> bool:

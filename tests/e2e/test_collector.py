@@ -13,6 +13,7 @@ from opentelemetry import trace
 from tests.e2e.documented import read_settings
 from tests.e2e.programs import DEPLOY, ROOT, find_collector, find_program, wait_until
 from tests.e2e.sending import PROTOCOLS, assert_shown, end_span, sending
+from tests.versions import needs_create_agent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +112,7 @@ def test_a_batch_of_large_prompts_arrives(backend: Backend, protocol: str) -> No
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_demo_agents_trace_arrives_whole(backend: Backend, protocol: str) -> None:
     """Every span of an agent with two tools and a retriever is in Jaeger as it was made."""
-    pytest.importorskip("langchain", "1.0", reason="the demo agent needs LangChain 1.x")
+    needs_create_agent()
     from lc_otel._commands._agent import QUESTION, build_agent  # needs LangChain
 
     with sending(backend.endpoint(protocol), protocol, service_name="agent") as (pipeline, ended):
@@ -148,7 +149,7 @@ def test_the_documented_settings_reach_jaeger(
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_demo_command_links_to_its_trace(backend: Backend, protocol: str) -> None:
     """`lc-otel demo --endpoint` prints the address under which Jaeger has the trace it printed."""
-    pytest.importorskip("langchain", "1.0", reason="the demo agent needs LangChain 1.x")
+    needs_create_agent()
     command = [sys.executable, "-m", "lc_otel", "demo", "--jaeger", backend.jaeger.url]
     command += ["--endpoint", backend.endpoint(protocol), "--protocol", protocol]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

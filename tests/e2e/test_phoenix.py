@@ -14,8 +14,9 @@ from lc_otel.config import Config
 from tests.e2e.documented import read_settings
 from tests.e2e.programs import CACHE, Launcher, Program, answers, free_addresses, miss, wait_until
 from tests.e2e.sending import PROTOCOLS, sending
+from tests.versions import needs_create_agent
 
-pytest.importorskip("langchain", "1.0", reason="the demo agent needs LangChain 1.x")
+needs_create_agent()
 from lc_otel._commands._agent import (
     GUESTS,
     NIGHTS,

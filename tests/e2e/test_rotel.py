@@ -11,8 +11,9 @@ import pytest
 from tests.e2e.programs import accepts, free_addresses, miss
 from tests.e2e.sending import PROTOCOLS, sending
 from tests.receiver import RECEIVERS
+from tests.versions import needs_create_agent
 
-pytest.importorskip("langchain", "1.0", reason="the demo agent needs LangChain 1.x")
+needs_create_agent()
 from lc_otel._commands._agent import QUESTION, build_agent
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from opentelemetry import trace
 from tests.e2e.jaeger import Jaeger
 from tests.e2e.programs import wait_until
 from tests.e2e.sending import sending
+from tests.versions import needs_create_agent
 
 pytest.importorskip("langchain_core", reason="the programs under test are LangChain's")
 from langchain_core.runnables import RunnableLambda
@@ -133,7 +134,7 @@ def test_the_share_of_the_rest_is_what_is_asked_for(launch: Launcher, percent: i
 
 def test_what_the_docs_measure_by_arrives(launch: Launcher) -> None:
     """The requests of benchmarks.scaling are whole traces of their own, and CPU time is seen."""
-    pytest.importorskip("langchain", minversion="1.2.13", reason="the demo's agent needs it")
+    needs_create_agent()
     from benchmarks import scaling
 
     way = scaling.straight(launch)

@@ -1,4 +1,4 @@
-"""Graphs and agents: the right parents, names and outcomes."""
+"""Graphs: the right parents, names and outcomes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
-from tests.fakes import FakeChat, calls_tool
+from tests.fakes import FakeChat
 from tests.scenarios.ways import call as run
 from tests.scenarios.ways import needs_task_contexts
-from tests.versions import MARKS_AGENTS, at_least, needs_marked_agents
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import Oracle
-
-agents = pytest.importorskip("langchain.agents")
-create_agent = getattr(agents, "create_agent", None)
 
 
 class State(TypedDict, total=False):
@@ -223,102 +219,6 @@ async def test_early_break_of_a_graph_is_no_error(way: str, oracle: Oracle) -> N
     assert not oracle.errors
 
 
-def make_agent(oracle: Oracle, name: str | None = "calc") -> Any:
-    """An agent that calls two tools and answers."""
-
-    @tool
-    def add(a: int, b: int) -> int:
-        """Add."""
-        with oracle.tracer.start_as_current_span("sql"):
-            return a + b
-
-    model = FakeChat(
-        tracer=oracle.tracer,
-        script=[
-            calls_tool("add", {"a": 1, "b": 2}, "c1"),
-            calls_tool("add", {"a": 3, "b": 4}, "c2"),
-            "seven",
-        ],
-    )
-    return create_agent(model, [add], name=name)
-
-
-@pytest.mark.skipif(create_agent is None, reason="create_agent came with langchain 1.0")
-@each_way
-async def test_agent_with_two_tool_calls(way: str, oracle: Oracle) -> None:
-    """Agent > model / tools > tool, with usage on each model span and sums on the agent's.
-
-    A langchain that does not mark its agents makes graphs like any other: workflows.
-    """
-    needs_task_contexts(way)
-    marked = at_least("langchain", MARKS_AGENTS)
-    agent_span = "invoke_agent calc" if marked else "invoke_workflow calc"
-    agent = make_agent(oracle)
-    await run(way, agent, {"messages": [("user", "1+2?")]}, oracle.config())
-    root = oracle.span(agent_span)
-    assert root.parent_id is None
-    assert root.attributes.get("gen_ai.agent.name") == ("calc" if marked else None)
-    assert oracle.parent_name("model") == oracle.parent_name("tools") == agent_span
-    assert oracle.parent_name("execute_tool add") == "tools"
-    assert oracle.parent_name("chat fake-1") == "model"
-    assert oracle.parent_name("sql") == "execute_tool add"
-    for call in oracle.llm_calls:
-        assert call.attributes["gen_ai.usage.input_tokens"] == 7
-    for call in oracle.tool_calls:
-        assert call.span.attributes.get("gen_ai.agent.name") == ("calc" if marked else None)
-    sums = {key: value for key, value in root.attributes.items() if key in SUMS}
-    assert sums == dict(zip(SUMS, (21, 9, 3, 2), strict=True))
-
-
-SUMS = (
-    "langchain.usage.input_tokens",
-    "langchain.usage.output_tokens",
-    "langchain.llm_calls",
-    "langchain.tool_calls",
-)
-
-
-@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
-async def test_agent_inside_a_tool_of_an_agent(way: str, oracle: Oracle) -> None:
-    """An agent called in another's tool is an agent of its own, with sums of its own."""
-    needs_marked_agents()
-    needs_task_contexts(way)
-    inner = make_agent(oracle, "inner")
-
-    @tool
-    def delegate(question: str) -> str:
-        """Delegate."""
-        return str(inner.invoke({"messages": [("user", question)]})["messages"][-1].content)
-
-    model = FakeChat(script=[calls_tool("delegate", {"question": "1+2?"}), "done"])
-    outer = create_agent(model, [delegate], name="outer")
-    await run(way, outer, {"messages": [("user", "hi")]}, oracle.config())
-    assert oracle.parent_name("invoke_agent inner") == "execute_tool delegate"
-    inner_span, outer_span = oracle.span("invoke_agent inner"), oracle.span("invoke_agent outer")
-    assert [inner_span.attributes[key] for key in SUMS] == [21, 9, 3, 2]
-    assert [outer_span.attributes[key] for key in SUMS] == [35, 15, 5, 3]
-    assert oracle.tool("delegate").span.attributes["gen_ai.agent.name"] == "outer"
-    inner_tools = [
-        c.span for c in oracle.tool_calls if c.span.attributes["gen_ai.tool.name"] == "add"
-    ]
-    assert {span.attributes["gen_ai.agent.name"] for span in inner_tools} == {"inner"}
-
-
-async def test_agent_as_a_node_of_a_graph(oracle: Oracle) -> None:
-    """An agent that is a node: one agent span, its inner nodes are none."""
-    needs_marked_agents()
-    graph = build({"helper": lambda state: state}, [(START, "helper")], name="g")
-    from langgraph.graph import MessagesState
-
-    outer = StateGraph(MessagesState)
-    outer.add_node("helper", graph)
-    outer.add_node("agent", make_agent(oracle, "calc"))
-    outer.add_edge(START, "agent")
-    await outer.compile(name="g").ainvoke({"messages": [("user", "hi")]}, oracle.config())
-    agents_seen = [s.name for s in oracle.spans if s.name.startswith("invoke_agent")]
-    assert agents_seen == ["invoke_agent calc"]
-
-
 async def test_tool_node_runs_tools_in_threads(oracle: Oracle) -> None:
     """A ToolNode with several calls: each tool under the node, its spans inside it."""
     prebuilt = pytest.importorskip("langgraph.prebuilt")
@@ -342,28 +242,6 @@ async def test_tool_node_runs_tools_in_threads(oracle: Oracle) -> None:
     assert oracle.parent_name("sql") == "execute_tool look"
     assert oracle.parent_name("execute_tool look") == "tools"
     assert len(oracle.tool_calls) == 8
-
-
-async def test_deep_agent_traces_as_a_tree(oracle: Oracle) -> None:
-    """A deep agent and its subagent: one trace, the subagent inside the task tool."""
-    deepagents = pytest.importorskip("deepagents")
-
-    model = FakeChat(
-        script=[
-            calls_tool("task", {"description": "look", "subagent_type": "helper"}),
-            "from the helper",
-            "done",
-        ]
-    )
-    agent = deepagents.create_deep_agent(
-        model=model,
-        name="chief",
-        subagents=[{"name": "helper", "description": "helps", "system_prompt": "help"}],
-    )
-    await agent.ainvoke({"messages": [("user", "hi")]}, oracle.config())
-    assert len(oracle.traces) == 1
-    assert oracle.roots[0].name == "invoke_agent chief"
-    assert oracle.parent_name("invoke_agent helper") == "execute_tool task"
 
 
 async def test_resumed_and_new_runs_of_a_thread_are_linked_only_once(oracle: Oracle) -> None:
