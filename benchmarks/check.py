@@ -79,10 +79,8 @@ def compare(record: Costs, now: Costs) -> tuple[list[str], bool]:
             before = record[bridge][workload]
             too_much = cost > before * LIMIT
             grown = grown or too_much
-            verdict = f"more than {LIMIT - 1:.0%} over" if too_much else "within"
-            lines.append(
-                f"{bridge}, {workload}: {cost:.2f} times the floor, {verdict} {before:.2f}"
-            )
+            verdict = f", more than {LIMIT - 1:.0%} over" if too_much else "; recorded:"
+            lines.append(f"{bridge}, {workload}: {cost:.2f} times the floor{verdict} {before:.2f}")
     return lines, grown
 
 
