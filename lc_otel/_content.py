@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -48,7 +48,9 @@ class ContentPolicy:
             in the piece's place, and None means that nothing is. Where it raises, a marker is.
         max_attribute: Bytes one attribute may hold.
         max_span: Bytes the content of one span may hold.
-        copies: How many attributes say the same piece, which counts towards ``max_span`` each time.
+        copies: By kind, how many attributes say the same piece, which counts towards ``max_span``
+            each time; one where a kind is not named.
+        late: The kinds that come at a run's end: half of ``max_span`` is kept for them.
         binary: Whether base64 payloads are captured, rather than their type and size.
     """
 
@@ -58,13 +60,15 @@ class ContentPolicy:
         *,
         max_attribute: int = 16_384,
         max_span: int = 131_072,
-        copies: int = 1,
+        copies: Mapping[str, int] | None = None,
+        late: Collection[str] = (),
         binary: bool = False,
     ) -> None:
         self.redact = redact
         self.max_attribute = max_attribute
         self.max_span = max_span
-        self.copies = copies
+        self.copies = copies or {}
+        self.late = late
         self.binary = binary
 
 
@@ -88,11 +92,15 @@ class Content:
         policy = self.policy
         if policy.redact is not None:
             value = _redacted(policy.redact, kind, value)
-        budget = min(policy.max_attribute, self._left // policy.copies)
+        copies = policy.copies.get(kind, 1)
+        left = self._left
+        if policy.late and kind not in policy.late:
+            left -= policy.max_span // 2
+        budget = min(policy.max_attribute, left // copies)
         if value is None or budget < SMALLEST:
             return None
         piece = fit(value, budget)
-        self._left -= _size(piece.json) * policy.copies
+        self._left -= _size(piece.json) * copies
         self.pieces[kind] = piece
         return piece
 
@@ -187,27 +195,27 @@ def _plain(value: Any) -> Any:
         data = to_json(value, inf_nan_mode="strings", serialize_unknown=True)
     except PydanticSerializationError:
         data = to_json(
-            _scrub(value), inf_nan_mode="strings", serialize_unknown=True, bytes_mode="base64"
+            scrub(value), inf_nan_mode="strings", serialize_unknown=True, bytes_mode="base64"
         )
-    return _scrub(from_json(data))
+    return scrub(from_json(data))
 
 
 def _encode(value: Any) -> tuple[Any, bytes]:
     try:
         return value, to_json(value)
     except PydanticSerializationError:
-        value = _scrub(value)
+        value = scrub(value)
         return value, to_json(value)
 
 
-def _scrub(value: Any) -> Any:
+def scrub(value: Any) -> Any:
     """The same value without lone surrogates and integers that OTLP cannot encode."""
     if isinstance(value, str):
         return _encodable(value)
     if isinstance(value, (list, tuple)):
-        return [_scrub(item) for item in value]
+        return [scrub(item) for item in value]
     if isinstance(value, dict):
-        return {_scrub(key) or "(empty)": _scrub(item) for key, item in value.items()}
+        return {scrub(key) or "(empty)": scrub(item) for key, item in value.items()}
     if type(value) is int and value not in _INT64:
         return str(value)
     return value
@@ -235,6 +243,7 @@ def _length(value: Any) -> int:
 # -- shortening
 
 _SAMPLE = 256
+_ESCAPED = '"\n\\'
 
 Weights = dict[int, int]
 """By id of a list or dict: about how many bytes its JSON has."""
@@ -265,14 +274,16 @@ def _escapes(text: str) -> int:
     """About how many of a text's usual characters JSON escapes, by those at its beginning."""
     size = len(text)
     sample = text[:_SAMPLE] if size > _SAMPLE else text
-    found = sample.count('"') + sample.count("\n") + sample.count("\\")
+    found = sum(map(sample.count, _ESCAPED))
     return found if size <= _SAMPLE else found * size // _SAMPLE
 
 
 def _shorten(value: Any, budget: int, weights: Weights) -> Any:
     """About ``budget`` bytes of a value; what is left out is marked."""
     if isinstance(value, str):
-        return cut(value, budget - _escapes(value[:budget]))
+        beginning = value[:budget]
+        escapes = sum(map(beginning.count, _ESCAPED))
+        return cut(value, budget * len(beginning) // (len(beginning) + escapes))
     if isinstance(value, list):
         return _shorten_list(value, budget, weights)
     if isinstance(value, dict):

@@ -17,9 +17,10 @@ from lc_otel._logs import DetailsLog
 from lc_otel._metrics import Meter
 from lc_otel._opener import find_opener, would_silence_others
 from lc_otel._reading import ends, events, starts
+from lc_otel._reading.contents import LATE
 from lc_otel._runs import table_of
 from lc_otel._spans import SpanRecorder
-from lc_otel._telling import Teller, Telling
+from lc_otel._telling import Teller, Telling, count_copies
 from lc_otel._version import __version__
 from lc_otel.callbacks.base import BaseCallbackHandler
 from lc_otel.config import Config
@@ -285,7 +286,7 @@ class OTelCallbackHandler(BaseCallbackHandler):
             outcome = read(payload)
         except Exception as error:  # noqa: BLE001 -- what cannot be read must not leave the run open
             self._report("how a run ended", error)
-            outcome = ends.UNREADABLE
+            outcome = ends.unreadable(payload)
         self._recorder.end(run_id, outcome)
 
     # -- in between
@@ -375,9 +376,10 @@ def _telling(config: Config) -> Telling:
             config.redact,
             max_attribute=config.max_content_length,
             max_span=config.max_span_content,
-            # An agent's messages stand in `langchain.input` and once a convention; OpenInference
-            # says a piece as a whole and in parts.
-            copies=1 + genai + 2 * openinference if on_spans else 1,
+            copies=count_copies(of_genai=genai, of_openinference=openinference)
+            if on_spans
+            else None,
+            late=LATE,
             binary=config.capture_binary,
         ),
         metadata_keys=langchain.METADATA | {*config.metadata_keys},

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from opentelemetry._logs import LoggerProvider
     from opentelemetry.context import Context
 
+_LEVELS = 24
+"""Of dicts and lists. A level of dicts is three of protobuf messages, and protobuf decoders, the
+exporter's own among them, refuse a whole request over one that is more than 100 deep."""
+
 _TAKES_MIXED_LISTS = tuple(map(int, api_version.split(".")[:2])) >= (1, 45)
 
 
@@ -37,25 +41,29 @@ class DetailsLog:
             timestamp: Nanoseconds since the epoch.
             context: Of the model call's span, so that the two are found together.
         """
-        if not _TAKES_MIXED_LISTS:
-            attributes = _unmixed(attributes)
         self._logger.emit(
             LogRecord(
                 timestamp=timestamp,
                 context=context,
                 severity_number=SeverityNumber.DEBUG,  # as the conventions ask (events.yaml)
-                attributes=attributes,
+                attributes={key: _plain(value, _LEVELS) for key, value in attributes.items()},
                 event_name=INFERENCE_DETAILS,
             )
         )
 
 
-def _unmixed(value: Any) -> Any:
-    """The value with each list of items of several types as JSON: before 1.45 the API drops it."""
-    if isinstance(value, dict):
-        return {key: _unmixed(item) for key, item in value.items()}
-    if not isinstance(value, list):
+def _plain(value: Any, levels: int) -> Any:
+    """The value as a log record can carry it: what lies deeper is JSON.
+
+    So is, before 1.45 of the API, a list of items of several types, which it would drop.
+    """
+    if not isinstance(value, (dict, list)):
         return value
-    items = [_unmixed(item) for item in value]
-    kinds = {type(item) for item in items if item is not None}
-    return items if len(kinds) <= 1 else to_json(value).decode()
+    if not levels:
+        return to_json(value).decode()
+    if isinstance(value, dict):
+        return {key: _plain(item, levels - 1) for key, item in value.items()}
+    items = [_plain(item, levels - 1) for item in value]
+    if _TAKES_MIXED_LISTS or len({type(item) for item in items if item is not None}) <= 1:
+        return items
+    return to_json(value).decode()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lc_otel._content import Content, ContentPolicy, Piece, clean_attributes, clean_text
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
 Attributes = dict[str, Any]
 Report = Callable[[str, Exception], None]
 """Told what could not be read, and why."""
+
+
+def count_copies(*, of_genai: bool, of_openinference: bool) -> dict[str, int]:
+    """By kind of a piece of content, how many attributes of a span say it."""
+    tables: list[Iterable[str]] = [langchain.TEXTS]
+    if of_genai:
+        tables += [genai.LISTS, genai.TEXTS, genai.STATES]
+    if of_openinference:
+        tables += [openinference.VALUES, openinference.FLATTEN, openinference.TEXTS]
+    return Counter(kind for table in tables for kind in table)
 
 
 class Telling(NamedTuple):

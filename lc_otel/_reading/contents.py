@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from lc_otel._reading.ends import error_name
+from lc_otel._reading.ends import error_name, is_tool_message
 from lc_otel._reading.messages import (
     parse_object,
     read_message,
@@ -16,7 +16,7 @@ from lc_otel._reading.messages import (
     read_tool_content,
 )
 from lc_otel._reading.shapes import first_text, get, mapping, sequence, text
-from lc_otel._reading.values import Reader, Wanted, read_document
+from lc_otel._reading.values import Reader, Wanted, read_documents
 
 if TYPE_CHECKING:
     from lc_otel._reading.starts import Source
@@ -39,6 +39,18 @@ KINDS: Mapping[str, str] = {
     "exception_stacktrace": "text",
     "event": "payload of a custom event, a retry, a text, an agent's action or finish",
 }
+
+LATE = frozenset(
+    # the kinds of what a run returned or raised
+    {
+        "output_messages",
+        "tool_result",
+        "documents",
+        "output",
+        "exception_message",
+        "exception_stacktrace",
+    }
+)
 
 INFERENCE = frozenset({"chat", "text_completion"})
 
@@ -68,10 +80,16 @@ def read_input(run: Run, prompt: Run | None, wanted: Wanted) -> Iterator[tuple[s
         if isinstance(messages, str):
             messages = (messages,)
         yield "input_messages", read_messages(sequence(messages), Reader(wanted))
-        tools = sequence(params.get("tools") or params.get("functions"))
+        tools = sequence(
+            params.get("tools")
+            or params.get("functions")
+            or get(params.get("toolConfig"), "tools")  # Bedrock Converse
+        )
         if tools:
             reader = Reader(wanted)
-            yield "tool_definitions", [read for tool in tools for read in _read_tool(tool, reader)]
+            definitions = [read for tool in tools for read in _read_tool(tool, reader)]
+            if definitions:
+                yield "tool_definitions", definitions
         if prompt is not None and prompt.source.input:
             yield "prompt_variables", Reader(wanted).read(prompt.source.input)
     elif run.type == "tool":
@@ -102,8 +120,7 @@ def read_output_pieces(run: Run, outcome: Outcome, wanted: Wanted) -> Iterator[t
         if outcome.kind == "ok":
             yield "tool_result", _read_tool_result(returned, reader)
     elif run.type == "retriever":
-        documents = sequence(returned)
-        yield "documents", [read_document(document, reader) for document in documents]
+        yield "documents", read_documents(sequence(returned), reader)
     else:
         yield "output", _read_state(run, returned, reader)
 
@@ -121,8 +138,8 @@ def read_exception(error: BaseException) -> Iterator[tuple[str, str]]:
 def _read_state(run: Run, state: Any, reader: Reader) -> Any:
     """What a chain is given or returns; an agent's messages as messages, however they are given."""
     if run.operation in {"invoke_agent", "invoke_workflow"} and isinstance(state, dict):
-        messages = state.get("messages")
-        if isinstance(messages, (list, tuple)):
+        messages = _as_messages(state.get("messages"))
+        if messages is not None:
             rest = {key: value for key, value in state.items() if key != "messages"}
             read = reader.read(rest)
             if isinstance(read, dict):
@@ -130,9 +147,19 @@ def _read_state(run: Run, state: Any, reader: Reader) -> Any:
     return reader.read(state)
 
 
+def _as_messages(given: Any) -> Sequence[Any] | None:
+    """Messages as a list; LangGraph takes one alone, and a pair of role and content for one."""
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str):  # noqa: PLR2004
+        return [given]
+    if isinstance(given, (list, tuple)):
+        return given
+    is_one = isinstance(given, str) or get(given, "content") is not None
+    return [given] if is_one else None
+
+
 def _read_tool_result(returned: Any, reader: Reader) -> Any:
     """What a tool said: of a ``ToolMessage`` its content."""
-    if get(returned, "tool_call_id") is not None and not isinstance(returned, Mapping):
+    if not isinstance(returned, Mapping) and is_tool_message(returned):
         return reader.read(read_message(returned, reader)["parts"][0].get("response"))
     return reader.read(returned)
 
@@ -145,27 +172,57 @@ def _read_tool(tool: Any, reader: Reader) -> Iterator[dict[str, Any]]:
     if isinstance(tool, str):
         yield {"type": "function", "name": tool}
         return
-    declared = get(tool, "function_declarations")  # Gemini: several in one
+    if not isinstance(tool, Mapping):  # langchain-aws hands on what it was given
+        name = text(get(tool, "name")) or text(get(tool, "__name__"))
+        if name is not None:
+            yield _define("function", name, get(tool, "description") or get(tool, "__doc__"))
+        return
+    declared = tool.get("function_declarations")  # Gemini: several in one
     if declared:
         for function in sequence(declared):
             yield from _read_tool(function, reader)
         return
-    function = get(tool, "function")
-    if function is None:
-        function = get(tool, "toolSpec") or tool  # Bedrock Converse
-    kind = text(get(tool, "type")) or "function"
-    if kind == "custom" and get(tool, "input_schema") is not None:
+    definition = _read_definition(tool, reader)
+    if definition is not None:
+        yield definition
+
+
+def _read_definition(tool: Mapping[Any, Any], reader: Reader) -> dict[str, Any] | None:
+    kind = text(tool.get("type"))
+    if kind == "custom" and tool.get("input_schema") is not None:
         kind = "function"  # Anthropic's word
-    definition: dict[str, Any] = {"type": kind, "name": text(get(function, "name")) or kind}
-    description = get(function, "description")
-    if isinstance(description, str):
-        definition["description"] = description
+    holders = (tool.get(key) for key in ("function", "custom", "toolSpec"))
+    function = next((held for held in holders if isinstance(held, Mapping)), tool)
+    name = text(get(function, "name"))
+    if name is None and kind is None:
+        # a tool of the provider's own, by its name alone: Gemini's {"google_search": {}}
+        named = [key for key, value in tool.items() if value is not None and key != "cachePoint"]
+        if len(named) != 1:
+            return None
+        kind = name = str(named[0])
+    kind = kind or "function"
+    definition = _define(kind, name or kind, get(function, "description"))
     for key in ("parameters", "input_schema", "inputSchema", "parameters_json_schema"):
         schema = get(function, key)
-        if schema is not None:
-            definition["parameters"] = reader.read(schema)
+        if isinstance(schema, Mapping):
+            schema = schema["json"] if schema.keys() == {"json"} else schema  # Bedrock Converse
+            definition["parameters"] = _without_nulls(reader.read(schema))
             break
-    yield definition
+    return definition
+
+
+def _define(kind: str, name: str, description: Any) -> dict[str, Any]:
+    definition = {"type": kind, "name": name}
+    if isinstance(description, str):
+        definition["description"] = description
+    return definition
+
+
+def _without_nulls(schema: Any) -> Any:
+    """A schema without what it does not say: Gemini's have a null for all they could."""
+    if isinstance(schema, dict):
+        return {key: _without_nulls(value) for key, value in schema.items() if value is not None}
+    return [_without_nulls(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def read_prompt(prompt: Run) -> tuple[str | None, str | None]:

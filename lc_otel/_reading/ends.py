@@ -27,8 +27,9 @@ PROVIDER_ERRORS = frozenset(
 )
 
 
-UNREADABLE = Outcome("ok")
-"""A run that returned something that could not be read."""
+def unreadable(payload: Any) -> Outcome:
+    """Of a run that returned, or raised, something that could not be read."""
+    return Outcome("error", None, "_OTHER") if isinstance(payload, BaseException) else Outcome("ok")
 
 
 def read_tool_outcome(output: Any) -> Outcome:
@@ -38,8 +39,16 @@ def read_tool_outcome(output: Any) -> Outcome:
         return Outcome("ok", source=output)
     if get(output, "status") == "error":
         return Outcome("error", None, "tool_error", tool_call_id=text(call_id), source=output)
-    is_message = "tool" in (get(output, "type"), get(output, "role"))
-    return Outcome("ok", tool_call_id=text(call_id) if is_message else None, source=output)
+    call_id = call_id if is_tool_message(output) else None
+    return Outcome("ok", tool_call_id=text(call_id), source=output)
+
+
+def is_tool_message(output: Any) -> bool:
+    """Whether a tool returned a message of its own, and not some object with a tool call's id."""
+    return get(output, "tool_call_id") is not None and "tool" in (
+        get(output, "type"),
+        get(output, "role"),
+    )
 
 
 def read_chain_outcome(output: Any) -> Outcome:
@@ -71,11 +80,14 @@ def read_model_outcome(response: Any) -> Outcome:
         said = mapping(get(message, "response_metadata"))
         reported = get(message, "usage_metadata")
         if usage is None:
-            usage = read_usage(reported) or read_raw_usage(said)
-        # On a hit LangChain's LLM cache hands back the old message with its cost set to 0.
-        cached = cached or get(reported, "total_cost") == 0
+            usage = read_usage(reported) or read_raw_usage(said) or read_raw_usage(info)
+        # On a hit LangChain's LLM cache hands back the old message with its cost set to int 0; what
+        # a provider reports of a free model is a float.
+        cost = get(reported, "total_cost")
+        cached = cached or (type(cost) is int and cost == 0)
         response_id = response_id or text(said.get("id")) or _message_id(message)
-        response_model = response_model or first_text(said, "model_name", "model", "model_id")
+        for holder in (said, info):
+            response_model = response_model or first_text(holder, "model_name", "model", "model_id")
         reasons.append(_finish_reason(said) or _finish_reason(info) or "")
     return Outcome(
         "ok",
@@ -102,16 +114,18 @@ def read_model_error(response: Any, error: BaseException) -> Outcome:
     raised = read_error(error)
     if response is None:
         return raised
-    return read_model_outcome(response)._replace(
-        kind=raised.kind, error=error, error_type=raised.error_type
-    )
+    try:
+        answered = read_model_outcome(response)
+    except Exception:  # noqa: BLE001 -- half an answer may have any shape, and the error matters more
+        return raised
+    return answered._replace(kind=raised.kind, error=error, error_type=raised.error_type)
 
 
 def read_error_type(error: BaseException) -> str:
     """The provider's code where the error is a provider's and has one, else the qualified class."""
     cls: type = type(error)
     if _is_provider_error(cls):
-        code = getattr(error, "code", None)
+        code = get(error, "code")
         if isinstance(code, str) and code.isidentifier() and len(code) <= _MAX_CODE:
             return code
     return error_name(cls)
@@ -120,7 +134,7 @@ def read_error_type(error: BaseException) -> str:
 def error_name(cls: type) -> str:
     """Qualified name of an exception class, without ``builtins.`` (semconv: error.type)."""
     module = cls.__module__
-    return cls.__qualname__ if module == "builtins" else f"{module}.{cls.__qualname__}"
+    return cls.__qualname__ if module in {"builtins", None} else f"{module}.{cls.__qualname__}"
 
 
 _MAX_CODE = 64
@@ -129,7 +143,7 @@ _MAX_CODE = 64
 @lru_cache(maxsize=512)
 def _control_flow(cls: type) -> OutcomeKind | None:
     for base in cls.__mro__:
-        kind = CONTROL_FLOW.get((base.__module__.partition(".")[0], base.__name__))
+        kind = CONTROL_FLOW.get((str(base.__module__).partition(".")[0], base.__name__))
         if kind is not None:
             return kind
     return None
@@ -137,11 +151,17 @@ def _control_flow(cls: type) -> OutcomeKind | None:
 
 @lru_cache(maxsize=512)
 def _is_provider_error(cls: type) -> bool:
-    return any(base.__module__.partition(".")[0] in PROVIDER_ERRORS for base in cls.__mro__)
+    return any(str(base.__module__).partition(".")[0] in PROVIDER_ERRORS for base in cls.__mro__)
 
 
 def _finish_reason(holder: Mapping[Any, Any]) -> str | None:
-    return first_text(holder, "finish_reason", "stop_reason", "done_reason", "stopReason")
+    reason = first_text(holder, "finish_reason", "stop_reason", "done_reason", "stopReason")
+    if reason is None and (status := holder.get("status")) in _RESPONSE_STATUSES:
+        return text(get(holder.get("incomplete_details"), "reason")) or str(status)
+    return reason
+
+
+_RESPONSE_STATUSES = ("completed", "incomplete")  # OpenAI's Responses
 
 
 def _message_id(message: Any) -> str | None:

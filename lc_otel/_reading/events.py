@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lc_otel._reading.ends import error_name
-from lc_otel._reading.shapes import get, text
+from lc_otel._reading.shapes import get
 from lc_otel.run import RunEvent
 
 
@@ -32,12 +32,9 @@ def read_retry(state: Any) -> RunEvent:
 
 def read_agent_action(action: Any) -> RunEvent:
     """A tool that an ``AgentExecutor`` chose."""
-    tool = text(get(action, "tool"))
-    return RunEvent(
-        "langchain.agent.action",
-        {} if tool is None else {"gen_ai.tool.name": tool},
-        get(action, "tool_input"),
-    )
+    # the name is content as well: whatever a model wrote where its prompt asks for one
+    said = {"tool": get(action, "tool"), "tool_input": get(action, "tool_input")}
+    return RunEvent("langchain.agent.action", content=said)
 
 
 def read_agent_finish(finish: Any) -> RunEvent:

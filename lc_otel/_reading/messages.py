@@ -53,8 +53,13 @@ FINISH_REASONS: Mapping[str, str] = {
     "complete": "stop",  # Cohere
     "completed": "stop",  # OpenAI's Responses
     "load": "stop",  # Ollama
+    "model_context_window_exceeded": "length",
     "safety": "content_filter",  # Gemini
     "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "image_safety": "content_filter",
     "refusal": "content_filter",
     "guardrail_intervened": "content_filter",  # Bedrock
     "content_filtered": "content_filter",
@@ -105,7 +110,7 @@ def _unknown(content: Any) -> Message:
 def read_message(message: Any, reader: Reader) -> Message:
     """One message: an object of LangChain's, a dict, a pair of role and content, or a text."""
     if isinstance(message, str):
-        return {"role": "user", "parts": [_text(message)]}
+        return {"role": "user", "parts": [_text(message, reader)]}
     if isinstance(message, (list, tuple)) and len(message) == 2:  # noqa: PLR2004 -- (role, content)
         message = {"role": message[0], "content": message[1]}
     kind = get(message, "type")
@@ -124,7 +129,7 @@ def read_message(message: Any, reader: Reader) -> Message:
         response["response"] = read_tool_content(content, reader)
         read["parts"] = [response]
     elif role != "assistant" and type(content) is str:
-        read["parts"] = [_text(content)]
+        read["parts"] = [_text(content, reader)]
     else:
         read["parts"] = [*_read_parts(message, content, role == "assistant", reader)]
     name = get(message, "name")
@@ -135,8 +140,6 @@ def read_message(message: Any, reader: Reader) -> Message:
 
 def read_tool_content(content: Any, reader: Reader) -> Any:
     """What a tool said to the model: a text, or parts."""
-    if isinstance(content, str):
-        return content
     if isinstance(content, (list, tuple)):
         return [*_read_blocks(content, frozenset(), reader)]
     return reader.read(content)
@@ -154,7 +157,7 @@ def read_output(generation: Any, reason: str | None, reader: Reader) -> Message:
     message = get(generation, "message")
     if message is None:
         said = get(generation, "text")
-        parts = [_text(said)] if isinstance(said, str) else []
+        parts = [_text(said, reader)] if isinstance(said, str) else []
         read: Message = {"role": "assistant", "parts": parts}
     else:
         read = read_message(message, reader)
@@ -163,36 +166,60 @@ def read_output(generation: Any, reason: str | None, reader: Reader) -> Message:
 
 
 def _name_reason(reason: str | None, parts: Sequence[Part]) -> str:
-    if reason:
-        word = reason.lower()
-        return FINISH_REASONS.get(word, word)
-    return "tool_call" if any(part["type"] == "tool_call" for part in parts) else "stop"
+    word = reason.lower() if reason else "completed"
+    if word == "completed" and any(part["type"] == "tool_call" for part in parts):
+        return "tool_call"  # OpenAI's Responses give no reason of its own for it
+    return FINISH_REASONS.get(word, word)
 
 
 def _read_parts(message: Any, content: Any, answers: bool, reader: Reader) -> Iterator[Part]:
     extra = mapping(get(message, "additional_kwargs")) if answers else {}
     calls = sequence(get(message, "tool_calls")) if answers else ()
+    invalid = sequence(get(message, "invalid_tool_calls")) if answers else ()
     reasoning = extra.get("reasoning_content")  # DeepSeek, Qwen, xAI
     if isinstance(reasoning, str) and reasoning:
         yield {"type": "reasoning", "content": reasoning}
     if isinstance(content, str):
         if content:
-            yield _text(content)
+            yield _text(content, reader)
     elif isinstance(content, (list, tuple)):
         # A provider's own blocks tell the calls that LangChain has put into tool_calls once more.
-        told = frozenset(identity for call in calls if isinstance(identity := get(call, "id"), str))
+        ids = (get(call, "id") for call in (*calls, *invalid))
+        told = frozenset(identity for identity in ids if isinstance(identity, str))
         yield from _read_blocks(content, told, reader)
     elif content is not None:
         yield {"type": "unknown", "content": reader.read(content)}
     if not answers:
         return
-    for call in calls or sequence(extra.get("tool_calls")):
+    yield from _read_extra(extra, reader)
+    for call in calls or (() if invalid else sequence(extra.get("tool_calls"))):
         yield _read_call(call, reader)
-    for call in sequence(get(message, "invalid_tool_calls")):
+    for call in invalid:
         yield {**_read_call(call, reader), "error": reader.read(get(call, "error"))}
     function = extra.get("function_call")
     if function and not calls:
         yield _read_call(function, reader)
+
+
+def _read_extra(extra: Mapping[Any, Any], reader: Reader) -> Iterator[Part]:
+    """What langchain-openai keeps beside the content: a refusal, a spoken answer, reasoning."""
+    refusal = text(extra.get("refusal"))
+    if refusal is not None:
+        yield {"type": "refusal", "content": reader.read(refusal)}
+    audio = mapping(extra.get("audio"))
+    data, transcript = text(audio.get("data")), text(audio.get("transcript"))
+    if data is not None:
+        yield _blob("audio", None, data, reader)
+    if transcript is not None:
+        yield _text(transcript, reader)
+    reasoning = extra.get("reasoning")
+    if isinstance(reasoning, Mapping):
+        thought = _read_reasoning(reasoning, reader)
+        if thought["content"]:
+            yield thought
+    for call in sequence(extra.get("tool_outputs")):
+        if isinstance(call, Mapping):
+            yield _read_server_call(call, reader)
 
 
 def _read_call(call: Any, reader: Reader) -> Part:
@@ -202,8 +229,10 @@ def _read_call(call: Any, reader: Reader) -> Part:
     for key in ("args", "arguments", "input"):
         if arguments is None:
             arguments = get(call, key)
+    if not arguments:
+        arguments = get(call, "partial_json") or arguments  # streamed by Anthropic
     read: Part = {"type": "tool_call"}
-    identity = get(call, "id") or get(call, "call_id")
+    identity = get(call, "call_id") or get(call, "id")
     if isinstance(identity, str):
         read["id"] = identity
     read["name"] = name if isinstance(name, str) else ""
@@ -221,8 +250,8 @@ def parse_object(said: Any) -> Any:
     return said
 
 
-def _text(content: str) -> Part:
-    return {"type": "text", "content": content}
+def _text(content: str, reader: Reader) -> Part:
+    return {"type": "text", "content": reader.read(content)}
 
 
 # -- content blocks
@@ -233,7 +262,7 @@ Block = Mapping[Any, Any]
 def _read_blocks(blocks: Iterable[Any], told: frozenset[Any], reader: Reader) -> Iterator[Part]:
     for block in blocks:
         if isinstance(block, str):
-            yield _text(block)
+            yield _text(block, reader)
         elif isinstance(block, Mapping):
             kind = block.get("type")
             if not isinstance(kind, str):
@@ -252,7 +281,7 @@ def _identities(block: Block) -> Iterator[str]:
 
 def _read_text_block(block: Block, reader: Reader) -> Part:
     said = block.get("text")
-    return _text(said) if isinstance(said, str) else _read_other(block, reader)
+    return _text(said, reader) if isinstance(said, str) else _read_other(block, reader)
 
 
 def _read_reasoning(block: Block, reader: Reader) -> Part:  # noqa: ARG001 -- as BLOCKS calls it
@@ -260,8 +289,9 @@ def _read_reasoning(block: Block, reader: Reader) -> Part:  # noqa: ARG001 -- as
     if said is None:
         said = text(get(block.get("reasoning_content"), "text"))  # Bedrock Converse
     if said is None:
-        # OpenAI's Responses give a summary in pieces
-        pieces = sequence(block.get("summary"))
+        # in pieces: OpenAI's Responses, Mistral
+        held = (sequence(block.get(key)) for key in ("summary", "content", "thinking"))
+        pieces = next(filter(None, held), ())
         said = "\n".join(filter(None, (text(get(piece, "text")) for piece in pieces)))
     return {"type": "reasoning", "content": said}
 
@@ -286,6 +316,8 @@ def _read_server_call(block: Block, reader: Reader) -> Part:
     kind = str(block.get("type"))
     name = first_text(block, "name") or kind.removesuffix("_call")
     details = _first(block, "args", "input", "action", "arguments", "queries", "code")
+    if not details:
+        details = block.get("partial_json") or details  # streamed by Anthropic
     read: Part = {"type": "server_tool_call", "name": name}
     identity = first_text(block, "id")
     if identity is not None:
@@ -320,11 +352,11 @@ def _read_media(block: Block, reader: Reader) -> Part:
     if said is None and holder.get("type") == "text":  # Anthropic's
         said = data
     if said is not None:
-        return _text(said)
-    if uri is not None and uri.startswith("data:"):
+        return _text(said, reader)
+    if uri is not None and is_data_url(uri):
         uri, data = None, uri
     if data is not None:
-        if data.startswith("data:"):
+        if is_data_url(data):
             head, _, data = data.partition(",")
             mime = mime or head[5:].partition(";")[0] or None
         if mime is None and (form := first_text(holder, "format")):
@@ -343,10 +375,15 @@ def _read_media(block: Block, reader: Reader) -> Part:
 
 def _holder(block: Block) -> Block:
     """Where the block keeps what it refers to: in itself, or one level down."""
-    for key in ("image_url", "input_audio", "source", "file", "video_url", "audio_url"):
+    for key in (
+        *("image_url", "input_audio", "source", "file", "video_url", "audio_url"),
+        *("inline_data", "inlineData"),
+    ):
         inner = block.get(key)
         if isinstance(inner, Mapping):
             return inner
+        if key == "input_audio" and isinstance(inner, str):
+            return {"data": inner}
     return block
 
 
@@ -354,9 +391,19 @@ def _blob(modality: str, mime: str | None, data: str, reader: Reader) -> Part:
     blob: Part = {"type": "blob", "modality": modality}
     if mime is not None:
         blob["mime_type"] = mime
-    blob["byte_size"] = size = _decoded_size(data)
-    blob["content"] = data if reader.binary else f"[{size} bytes]"
+    blob["byte_size"] = _decoded_size(data)
+    blob["content"] = data if reader.binary else size_of_base64(data)
     return blob
+
+
+def is_data_url(said: str) -> bool:
+    """Whether a text is a ``data:`` URL, or begins as one."""
+    return said[:5].lower() == "data:"
+
+
+def size_of_base64(base64: str) -> str:
+    """What stands for base64: the size of what it holds."""
+    return f"[{_decoded_size(base64)} bytes]"
 
 
 def data_url_size(url: str) -> str:
@@ -392,7 +439,9 @@ def _first(block: Block, *keys: str) -> Any:
     return next((block[key] for key in keys if block.get(key) is not None), None)
 
 
-_CALLS = frozenset({"tool_use", "tool_call", "tool_call_chunk", "function_call"})
+_CALLS = frozenset(
+    {"tool_use", "tool_call", "tool_call_chunk", "function_call", "custom_tool_call"}
+)
 
 _MODALITIES: Mapping[str, str] = {
     "image": "image",
@@ -431,6 +480,7 @@ BLOCKS: Mapping[str, Callable[[Block, Reader], Part]] = {
     "input_image": _read_media,
     "input_file": _read_media,
     "function_call": _read_call_block,
+    "custom_tool_call": _read_call_block,
     "function_call_output": _read_result,
     "web_search_call": _read_server_call,
     "file_search_call": _read_server_call,

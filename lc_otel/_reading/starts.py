@@ -25,6 +25,7 @@ PROVIDERS: Mapping[str, str] = {
     "ibm": "ibm.watsonx.ai",
     "mistral": "mistral_ai",
     "mistralai": "mistral_ai",
+    "moonshot": "moonshot_ai",
     "xai": "x_ai",
 }
 
@@ -34,13 +35,16 @@ PARAMS: Mapping[str, tuple[tuple[str, ...], str | None, type]] = {
     "top_p": (("top_p",), None, float),
     "top_k": (("top_k",), None, int),
     "max_tokens": (
-        ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample"),
+        (
+            *("max_tokens", "max_completion_tokens", "max_output_tokens"),
+            *("max_tokens_to_sample", "max_new_tokens"),
+        ),
         "ls_max_tokens",
         int,
     ),
     "frequency_penalty": (("frequency_penalty",), None, float),
     "presence_penalty": (("presence_penalty",), None, float),
-    "seed": (("seed",), None, int),
+    "seed": (("seed", "random_seed"), None, int),
     "choice_count": (("n", "candidate_count"), None, int),
 }
 _PARAM_OF: Mapping[str, str] = {
@@ -286,7 +290,7 @@ def read_server(serialized: Any) -> tuple[str | None, int | None]:
         return None, None
     for field in BASE_URLS:
         url = kwargs.get(field)
-        if isinstance(url, str):
+        if isinstance(url, str) and url:
             return _split_address(url)
     return None, None
 
@@ -300,7 +304,7 @@ def _split_address(url: str) -> tuple[str | None, int | None]:
         return None, None
     if host is None:
         return None, None
-    return host, port or {"http": 80, "https": 443}.get(parts.scheme)
+    return host, {"http": 80, "https": 443}.get(parts.scheme) if port is None else port
 
 
 def _is_agent(name: str, start: Start) -> bool:
@@ -376,9 +380,10 @@ def _read_params(metadata: Mapping[Any, Any], asked: Mapping[Any, Any]) -> dict[
         amount = _read_amount(name, metadata, asked) if name in given else None
         if amount is not None:
             params[name] = amount
-    stop = asked.get("stop") or asked.get("stop_sequences") or metadata.get("ls_stop")
-    if stop:
-        params["stop_sequences"] = [stop] if isinstance(stop, str) else texts(stop)
+    for stop in (asked.get("stop"), asked.get("stop_sequences"), metadata.get("ls_stop")):
+        if isinstance(stop, (str, list, tuple, set, frozenset)) and stop:
+            params["stop_sequences"] = [stop] if isinstance(stop, str) else texts([*stop])
+            break
     if asked.get("stream") is True or asked.get("streaming") is True:
         params["stream"] = True
     output = _output_type(asked)
@@ -404,8 +409,9 @@ def _read_amount(
 def _output_type(asked: Mapping[Any, Any]) -> str | None:
     wanted = asked.get("response_format")
     if wanted is not None:
-        kind = get(wanted, "type")
-        return "text" if kind == "text" else "json"
+        return "text" if "text" in (wanted, get(wanted, "type")) else "json"
+    if asked.get("response_mime_type") == "application/json":  # Gemini
+        return "json"
     modalities = asked.get("modalities")
     if isinstance(modalities, (list, tuple)) and "audio" in modalities:
         return "speech"

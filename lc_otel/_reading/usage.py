@@ -94,12 +94,14 @@ def read_raw_usage(holder: Mapping[Any, Any]) -> Usage | None:
 
 def _read_raw(raw: Any) -> Usage | None:
     found = {field: _find(raw, keys) for field, keys in RAW.items()}
-    incoming, outgoing = found["input_tokens"][1], found["output_tokens"][1]
+    total_key, incoming = found["input_tokens"]
+    outgoing = found["output_tokens"][1]
     if incoming is None and outgoing is None:
         return None
     for field in ("cache_read", "cache_write"):
         key, tokens = found[field]
-        if key in BESIDE_INPUT and tokens is not None:
+        # LiteLLM gives OpenAI's total with Anthropic's parts, which it has added up
+        if key in BESIDE_INPUT and tokens is not None and total_key != "prompt_tokens":
             incoming = (incoming or 0) + tokens
     key, reasoning = found["reasoning"]
     if key in BESIDE_OUTPUT and reasoning is not None:

@@ -7,8 +7,9 @@ An allow-list: what is not known to be data (a model, a tool, a store, a client)
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -72,10 +73,14 @@ class Reader:
             return value if value in INT64 else _name_integer(value)
         if kind is float:
             return value if math.isfinite(value) else str(value)
-        return self._read_deeper(value, _SHAPES.get(kind) or _shape_of(kind))
+        try:
+            read = _SHAPES.get(kind) or _shape_of(kind)
+        except Exception:  # noqa: BLE001 -- a class may have any metaclass, even one without a hash
+            return name_class(kind)
+        return self._read_deeper(value, read)
 
     def _is_payload(self, text: str) -> bool:
-        return not self.binary and text.startswith("data:") and ";base64," in text[:256]
+        return not self.binary and messages.is_data_url(text) and ";base64," in text[:256].lower()
 
     def _read_deeper(self, value: Any, read: Callable[[Reader, Any], Any]) -> Any:
         if self._left < 0:
@@ -97,10 +102,13 @@ class Reader:
         if "configurable" in fields:
             return "[RunnableConfig]"  # a config's configurable holds what programs keep secret
         self._left -= len(fields)
-        return {
+        read = {
             key if key and type(key) is str else _name_key(key): self.read(item)
             for key, item in fields.items()
         }
+        if not self.binary and not _PAYLOADS.isdisjoint(read):
+            _measure_payloads(read)
+        return read
 
     def _read_items(self, items: Any) -> list[Any]:
         limit = self.limit
@@ -168,6 +176,40 @@ _SHAPES: dict[type, Callable[[Reader, Any], Any]] = {
 }
 
 
+_PAYLOADS = frozenset({"base64", "file_data", "data", "blob", "input_audio"})
+"""Fields under which content blocks of any provider's hold base64."""
+_SURE = frozenset({"base64", "file_data"})
+_MIME_TYPES = ("mime_type", "media_type", "mimeType", "format")
+_PAYLOAD_TYPES = frozenset(
+    {"base64", "image", "audio", "video", "file", "input_audio", "redacted_thinking"}
+)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=\s-]*")
+
+
+def _measure_payloads(block: dict[str, Any]) -> None:
+    """Put the size in the place of base64, in what has the fields of a content block."""
+    kind = block.get("type")
+    is_media = (isinstance(kind, str) and kind in _PAYLOAD_TYPES) or any(
+        isinstance(block.get(key), str) for key in (*_MIME_TYPES, "source_type")
+    )
+    for key in _PAYLOADS.intersection(block):
+        said = block[key]
+        if (is_media or key in _SURE) and isinstance(said, str) and _BASE64.fullmatch(said[:256]):
+            block[key] = messages.size_of_base64(said)
+
+
+def read_documents(documents: Iterable[Any], reader: Reader) -> list[dict[str, Any]]:
+    """Retrieved documents; one that cannot be read tells its class, and costs no other."""
+    return [_read_or_name(document, reader) for document in documents]
+
+
+def _read_or_name(document: Any, reader: Reader) -> dict[str, Any]:
+    try:
+        return read_document(document, reader)
+    except Exception:  # noqa: BLE001 -- its metadata may be anything
+        return {"content": name_class(type(document))}
+
+
 def read_document(document: Any, reader: Reader) -> dict[str, Any]:
     """A retrieved document: its text, and id, score and metadata where it has them."""
     metadata = get(document, "metadata")
@@ -189,7 +231,7 @@ def _score(metadata: Mapping[Any, Any]) -> float | None:
     for key in ("relevance_score", "score"):
         try:
             score = float(metadata[key])  # of numpy too
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             continue
         if math.isfinite(score):
             return score
@@ -251,13 +293,13 @@ def _secrets_of(cls: type) -> frozenset[str]:
 def _shape_of(cls: type) -> Callable[[Reader, Any], Any]:
     """How to read values of a class: decided once, by its bases."""
     for base in cls.__mro__:
-        read = _BY_BASE.get((base.__module__.partition(".")[0], base.__name__))
+        read = _BY_BASE.get((str(base.__module__).partition(".")[0], base.__name__))
         if read is not None:
             return read
     for kinds, read in _BY_TYPE:
         if issubclass(cls, kinds):
             return read
-    if any(base.__module__.startswith(_FRAMEWORK) for base in cls.__mro__) and (
+    if any(str(base.__module__).startswith(_FRAMEWORK) for base in cls.__mro__) and (
         cls.__name__ not in _FRAMEWORK_DATA
     ):
         return Reader._read_class

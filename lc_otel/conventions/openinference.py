@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
+from lc_otel._content import scrub
 from lc_otel.conventions import _names as names
 
 if TYPE_CHECKING:
@@ -92,6 +93,12 @@ VALUES: Mapping[str, str] = {
     "documents": "output",
 }
 
+TEXTS: Mapping[str, str] = {
+    # kind of a piece of content -> attribute; a text as it is, anything else as JSON
+    "tool_arguments": "tool.parameters",
+    "prompt_variables": "llm.prompt_template.variables",
+}
+
 # The SDK keeps 128 attributes a span and drops the oldest beyond that, which the ones that matter
 # most would be. So at most so many come of the parts of a piece; `input.value` says the whole.
 MAX_FLAT: Mapping[str, int] = {
@@ -165,7 +172,7 @@ def content_attributes(pieces: Mapping[str, Piece]) -> dict[str, Any]:
     """Captured content: each piece as a whole, and its messages, tools and documents one by one."""
     attributes: dict[str, Any] = {}
     for kind, piece in pieces.items():
-        flatten = _FLATTEN.get(kind)
+        flatten = FLATTEN.get(kind)
         if flatten is not None and _is_list_of_dicts(piece.value):
             attributes.update(flatten(piece.value))
     for kind, piece in pieces.items():
@@ -176,10 +183,8 @@ def content_attributes(pieces: Mapping[str, Piece]) -> dict[str, Any]:
             attributes[f"{attribute}.mime_type"] = (
                 "application/json" if said is None else "text/plain"
             )
-        elif kind == "prompt_variables":
-            attributes["llm.prompt_template.variables"] = piece.json
-    if "tool_arguments" in pieces:
-        attributes["tool.parameters"] = pieces["tool_arguments"].text
+        if kind in TEXTS:
+            attributes[TEXTS[kind]] = piece.text
     return attributes
 
 
@@ -243,7 +248,7 @@ def _flatten_documents(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return _number("retrieval.documents", _first_ones(flat, MAX_FLAT["documents"]))
 
 
-_FLATTEN = {
+FLATTEN = {
     "input_messages": _flatten_inputs,
     "output_messages": _flatten_outputs,
     "tool_definitions": _flatten_tools,
@@ -309,6 +314,10 @@ def _flatten_part(part: dict[str, Any]) -> dict[str, Any]:
     modality = part.get("modality")
     if kind == "uri" and modality in {"image", "audio", "video"}:
         return {"type": modality, f"{modality}.{modality}.url": _text(part.get("uri"))}
+    held, mime = part.get("content"), part.get("mime_type")
+    is_captured = mime and isinstance(held, str) and not held.startswith("[")
+    if kind == "blob" and modality in {"image", "audio", "video"} and is_captured:
+        return {"type": modality, f"{modality}.{modality}.url": f"data:{mime};base64,{held}"}
     return {"type": _text(kind), "text": _text(part)}
 
 
@@ -344,4 +353,7 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return to_json(value, inf_nan_mode="null").decode()
+    try:
+        return to_json(value, inf_nan_mode="null").decode()
+    except PydanticSerializationError:  # a lone surrogate
+        return to_json(scrub(value), inf_nan_mode="null").decode()

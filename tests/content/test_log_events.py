@@ -86,6 +86,26 @@ def test_lists_of_several_types_survive_an_api_that_drops_them(
     assert (part["arguments"]["mixed"], part["arguments"]["plain"]) == told
 
 
+@pytest.mark.parametrize("depth", [10, 100])
+def test_a_deep_nest_does_not_cost_the_other_events(depth: int) -> None:
+    """Decoders of protobuf refuse a whole batch over it, so what lies deep is JSON."""
+    nested: Any = "leaf"
+    for _ in range(depth):
+        nested = {"in": nested}
+    call = {"name": "add", "args": nested, "id": "c1"}
+    schema = {"type": "function", "name": "f", "parameters": nested}
+    telemetry = Telemetry(Config(capture_content="event", redact=lambda _, value: value))
+    telemetry.chat(
+        [QUESTION],
+        answer({"type": "ai", "content": "", "tool_calls": [call]}),
+        invocation_params={"tools": [schema]},
+    )
+    (event,) = telemetry.logs
+    assert telemetry.encoded()
+    (message,) = _plain(event.attributes["gen_ai.output.messages"])
+    assert '{"in":' in str(message) if depth > 24 else "leaf" in str(message)
+
+
 def test_the_event_belongs_to_the_span() -> None:
     """It carries the ids of the model call's span, and weighs as little as the conventions ask."""
     telemetry = Telemetry(Config(capture_content="event"))

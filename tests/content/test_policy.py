@@ -54,6 +54,14 @@ def test_a_text_that_json_makes_long_is_cut_too() -> None:
     assert piece.value.endswith("[100 bytes]")
 
 
+@pytest.mark.parametrize(
+    "text", ["\n" * 256 + "x" * 40_000, '"a","b"\n' * 5_000], ids=["newlines first", "CSV"]
+)
+def test_escaped_characters_cost_no_more_than_they_take(text: str) -> None:
+    """Most of the budget is used, wherever in a text they stand."""
+    assert len(capture(text, max_attribute=16_384).json.encode()) > 12_000
+
+
 def test_of_a_long_list_the_first_and_the_last_items_stay() -> None:
     """The middle of a conversation is what is least missed."""
     messages = [
@@ -90,10 +98,20 @@ def test_a_span_holds_no_more_than_its_budget() -> None:
 
 def test_a_piece_told_twice_counts_twice() -> None:
     """With two conventions on, the same content takes twice the span's room."""
-    content = Content(ContentPolicy(max_attribute=10_000, max_span=1000, copies=2))
+    content = Content(ContentPolicy(max_attribute=10_000, max_span=1000, copies={"input": 2}))
     piece = content.capture("input", "x" * 5000)
     assert piece is not None
     assert len(piece.json.encode()) <= 500
+
+
+def test_what_a_run_was_given_leaves_room_for_its_answer() -> None:
+    """Half of what a span may hold is for what comes at the end."""
+    content = Content(ContentPolicy(max_attribute=1000, max_span=2000, late={"output"}))
+    given = [content.capture(kind, "x" * 900) for kind in ("input", "tools", "instructions")]
+    answered = content.capture("output", "x" * 900)
+    assert [piece is not None for piece in given] == [True, True, False]
+    assert answered is not None
+    assert answered.value == "x" * 900
 
 
 def test_redaction_sees_each_piece_once_with_its_kind() -> None:

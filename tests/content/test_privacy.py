@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -170,6 +172,65 @@ class KeptModel(FakeChat):
 
     api_key: str = "sk-planted"
     headers: dict[str, str] = {"Authorization": "Bearer-planted"}
+
+
+PAYLOAD = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image", "base64": PAYLOAD, "mime_type": "image/png"},
+        {"type": "image", "source_type": "base64", "data": PAYLOAD},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PAYLOAD}},
+        {"type": "input_audio", "input_audio": {"data": PAYLOAD, "format": "wav"}},
+        {"type": "input_audio", "input_audio": PAYLOAD},
+        {"type": "document", "source": {"type": "content", "content": [
+            {"type": "image", "source": {"type": "base64", "data": PAYLOAD}}
+        ]}},
+        {"inline_data": {"mime_type": "image/png", "data": PAYLOAD}},
+        {"type": "resource", "resource": {"mimeType": "image/png", "blob": PAYLOAD}},
+        {"type": "image_url", "image_url": {"url": f"DATA:image/png;base64,{PAYLOAD}"}},
+        {"type": "redacted_thinking", "data": PAYLOAD},
+        {"type": "text", "text": f"data:image/png;base64,{PAYLOAD}"},
+        f"data:image/png;base64,{PAYLOAD}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["messages", "input", "output", "tool", "variables"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_base64_leaves_only_where_it_is_asked_for(binary: bool, where: str, block: Any) -> None:
+    """Wherever a content block stands, and in whatever provider's form; its size is told."""
+    telemetry = Telemetry(Config(capture_content=True, capture_binary=binary))
+    if where == "messages":
+        telemetry.chat([{"role": "user", "content": [block]}], {"generations": [[]]})
+    elif where == "tool":
+        telemetry.tool({"a": 1}, [block])
+    else:
+        state = {"messages": [{"role": "user", "content": [block]}], "more": [block]}
+        telemetry.chain(*((state, None) if where == "input" else ({}, state)))
+    told = str(telemetry.attributes)
+    assert (PAYLOAD in told) is binary
+    assert ("26 bytes]" in told) is not binary
+
+
+@pytest.mark.parametrize("value", [{"data": "a,b\n1,2", "format": "csv"}, {"data": "A", "n": 1}])
+def test_what_is_no_payload_is_told(value: Any) -> None:
+    """A program's own fields of such names are its data."""
+    telemetry = Telemetry(Config(capture_content=True))
+    telemetry.chain(value)
+    assert json.loads(telemetry.attributes["langchain.input"]) == value
+
+
+def test_what_a_model_wrote_for_a_tools_name_is_content() -> None:
+    """A text that an agent took for a tool's name may be anything, and is told on demand."""
+    for content in (False, True):
+        telemetry = Telemetry(Config(capture_content=content))
+        run_id = uuid4()
+        telemetry.handler.on_chain_start({}, {}, run_id=run_id, name="AgentExecutor")
+        telemetry.handler.on_agent_action({"tool": "wombat", "tool_input": ""}, run_id=run_id)
+        telemetry.handler.on_chain_end({}, run_id=run_id)
+        (event,) = telemetry.span.events
+        assert ("wombat" in str(event.attributes)) is content
 
 
 def test_metadata_is_told_by_an_allow_list() -> None:

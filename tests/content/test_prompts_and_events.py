@@ -109,7 +109,7 @@ def test_an_event_inside_a_hidden_run_is_told_with_its_data() -> None:
 
 
 def test_retries_and_agent_steps_are_events() -> None:
-    """What an agent chose is told; with what arguments, on demand."""
+    """That an agent chose is told; what it chose, on demand."""
     telemetry = Telemetry(Config(capture_content=True))
     handler, run_id = telemetry.handler, uuid4()
     handler.on_chain_start({}, {}, run_id=run_id, name="AgentExecutor")
@@ -122,7 +122,7 @@ def test_retries_and_agent_steps_are_events() -> None:
     assert told == [
         (
             "langchain.agent.action",
-            {"gen_ai.tool.name": "add", "langchain.event.data": '{"a":1}'},
+            {"langchain.event.data": '{"tool":"add","tool_input":{"a":1}}'},
         ),
         ("langchain.retry", {"langchain.retry.attempt": 2, "langchain.retry.wait": 0.5}),
         ("langchain.text", {"langchain.event.data": "thinking"}),

@@ -151,6 +151,35 @@ def test_each_kind_of_message_is_flattened(message: Any, told: dict[str, Any]) -
     assert flat == told
 
 
+def test_what_cannot_be_encoded_costs_nothing_else() -> None:
+    """A lone surrogate in a parameter is replaced, and kind and content are told."""
+    telemetry = Telemetry(Config(conventions=("openinference",), capture_content=True))
+    telemetry.chat(
+        [{"role": "user", "content": "hi"}],
+        {"generations": [[]]},
+        invocation_params={"stop": ["\ud800"]},
+    )
+    attributes = telemetry.attributes
+    assert attributes["openinference.span.kind"] == "LLM"
+    assert json.loads(attributes["llm.invocation_parameters"]) == {"stop": ["\ufffd"]}
+    assert attributes["llm.input_messages.0.message.content"] == "hi"
+
+
+def test_a_captured_image_is_shown_as_one() -> None:
+    """By a data URL, which Phoenix draws."""
+    image = {"type": "image", "base64": "QUJD", "mime_type": "image/png"}
+    config = Config(conventions=("openinference",), capture_content=True, capture_binary=True)
+    telemetry = Telemetry(config)
+    telemetry.chat([{"role": "user", "content": [image]}], {"generations": [[]]})
+    prefix = "llm.input_messages.0.message.contents.0.message_content"
+    told = {
+        key.removeprefix(f"{prefix}."): value
+        for key, value in telemetry.attributes.items()
+        if key.startswith(prefix)
+    }
+    assert told == {"type": "image", "image.image.url": "data:image/png;base64,QUJD"}
+
+
 def test_documents_have_an_id_and_a_score_always() -> None:
     """Phoenix drops a document without them; position and 0.0 stand in."""
     telemetry = Telemetry(ALONE)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lc_otel._reading.messages import read_messages, read_output
+from lc_otel._reading.messages import read_message, read_messages, read_output
 from lc_otel._reading.values import Reader, Wanted
 
 pytest.importorskip("langchain_core")
@@ -293,6 +293,33 @@ BLOCKS = [
     ),
     ({"type": "refusal", "refusal": "no"}, {"type": "refusal", "content": "no"}),
     (
+        {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "a"}]},
+        {"type": "reasoning", "content": "a"},
+    ),
+    (
+        {"type": "thinking", "thinking": [{"type": "text", "text": "a"}]},  # Mistral
+        {"type": "reasoning", "content": "a"},
+    ),
+    (
+        {  # as Anthropic streams it
+            "type": "server_tool_use",
+            "id": "s1",
+            "name": "web_search",
+            "input": {},
+            "partial_json": '{"query": "q"}',
+        },
+        {
+            "type": "server_tool_call",
+            "name": "web_search",
+            "id": "s1",
+            "server_tool_call": {"type": "web_search", "arguments": {"query": "q"}},
+        },
+    ),
+    (
+        {"type": "custom_tool_call", "id": "ctc_1", "call_id": "c1", "name": "run", "input": "ls"},
+        {"type": "tool_call", "id": "c1", "name": "run", "arguments": "ls"},
+    ),
+    (
         {"type": "web_search_call", "id": "w1", "status": "completed", "action": {"query": "q"}},
         {
             "type": "server_tool_call",
@@ -434,3 +461,59 @@ def test_a_message_that_cannot_be_read_does_not_cost_the_others() -> None:
     messages = read_messages([HumanMessage("a"), Broken()], Reader(Wanted()))
     assert messages[0] == {"role": "user", "parts": [text("a")]}
     assert messages[1] == {"role": "user", "parts": []}
+
+
+RAW_CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": '}}
+INVALID = {
+    "type": "invalid_tool_call", "id": "c1", "name": "add", "args": '{"a": ', "error": "cut off",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"additional_kwargs": {"tool_calls": [RAW_CALL]}},
+        {"content": [{"type": "tool_use", "id": "c1", "name": "add", "input": {}}]},
+        {
+            "content": [
+                {"type": "function_call", "id": "fc_1", "call_id": "c1", "arguments": '{"a": '}
+            ]
+        },
+    ],
+    ids=["OpenAI", "Anthropic", "OpenAI Responses"],
+)
+def test_a_call_that_does_not_parse_is_told_once(message: Any) -> None:
+    """The provider's own form of it, which stands beside LangChain's, is not told as well."""
+    given = {"type": "ai", "content": "", "invalid_tool_calls": [INVALID], **message}
+    assert read_message(given, Reader(Wanted()))["parts"] == [
+        {
+            "type": "tool_call",
+            "id": "c1",
+            "name": "add",
+            "arguments": '{"a": ',
+            "error": "cut off",
+        }
+    ]
+
+
+def test_what_openai_keeps_beside_the_content_is_told() -> None:
+    """A refusal, a spoken answer with its transcript, and the reasoning of Responses."""
+    extra = {
+        "refusal": "I will not.",
+        "audio": {"id": "a1", "data": PNG, "transcript": "Hello."},
+        "reasoning": {"id": "r1", "summary": [{"type": "summary_text", "text": "hm"}]},
+        "tool_outputs": [{"type": "web_search_call", "id": "w1", "action": {"query": "q"}}],
+    }
+    given = {"type": "ai", "content": "", "additional_kwargs": extra}
+    assert read_message(given, Reader(Wanted()))["parts"] == [
+        {"type": "refusal", "content": "I will not."},
+        {"type": "blob", "modality": "audio", "byte_size": 8, "content": "[8 bytes]"},
+        text("Hello."),
+        {"type": "reasoning", "content": "hm"},
+        {
+            "type": "server_tool_call",
+            "name": "web_search",
+            "id": "w1",
+            "server_tool_call": {"type": "web_search", "arguments": {"query": "q"}},
+        },
+    ]

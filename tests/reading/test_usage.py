@@ -271,6 +271,17 @@ SHAPES = [
         {IN: 5, OUT: 8},
         llm_output={"token_usage": {"input_token_count": 5, "generated_token_count": 8}},
     ),
+    Shape(
+        "litellm: OpenAI's total has Anthropic's parts in it",
+        {IN: 100, OUT: 8, READ: 80},
+        llm_output={
+            "token_usage": {
+                "prompt_tokens": 100,
+                "completion_tokens": 8,
+                "cache_read_input_tokens": 80,
+            }
+        },
+    ),
     Shape("none", {}),
     Shape("nonsense", {}, {"input_tokens": "many", "output_tokens": -1}, {"token_usage": "12"}),
     Shape("booleans are no counts", {}, {"input_tokens": True, "output_tokens": False}),
