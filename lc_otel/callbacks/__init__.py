@@ -139,9 +139,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its module on first use (PEP 562)."""
+    """Load a public name from its module, or a public module, on first use (PEP 562)."""
     module = _MODULES.get(name)
     if module is None:
+        if name in _MODULES.values():
+            return import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
@@ -149,4 +151,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES.values()})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from lc_otel.callbacks._messages import get_buffer_string
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from lc_otel.callbacks._shapes import AnyHandler
 
@@ -115,22 +115,26 @@ async def ahandle_events(
     handlers: list[AnyHandler],
     event_name: str,
     ignore_condition_name: str | None,
-    events: Iterable[tuple[Sequence[Any], dict[str, Any]]],
+    events: Sequence[tuple[Sequence[Any], dict[str, Any]]],
 ) -> None:
     """Handle several events of one name as `ahandle_event` handles one: all inline calls first.
 
-    `events` holds the positional and keyword arguments of each.
+    `events` holds the positional and keyword arguments of each. A handler that an inline one adds
+    to `handlers` has the event too, unless it is inline itself.
     """
-    inline: list[_Call] = []
-    others: list[_Call] = []
-    for args, kwargs in events:
-        for handler in handlers:
-            calls = inline if getattr(handler, "run_inline", False) else others
-            calls.append((handler, event_name, ignore_condition_name, args, kwargs))
+
+    def calls(*, inline: bool) -> list[_Call]:
+        return [
+            (handler, event_name, ignore_condition_name, args, kwargs)
+            for args, kwargs in events
+            for handler in handlers
+            if bool(getattr(handler, "run_inline", False)) is inline
+        ]
+
     failure: BaseException | None = None
-    for call in inline:
+    for call in calls(inline=True):
         failure = _graver(failure, await _acall(*call))
-    if others:
+    if others := calls(inline=False):
         outcomes = await asyncio.gather(*(_acall(*call) for call in others), return_exceptions=True)
         for outcome in outcomes:
             failure = _graver(failure, outcome)
@@ -231,13 +235,11 @@ def _run_from_sync(coroutines: list[Coroutine[Any, Any, Any]]) -> BaseException 
     An error is logged and never raised, even with ``raise_error``, as in LangChain.
     """
     try:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            asyncio.run(_run_all(coroutines))
-        else:
+        if _in_loop():
             # The running loop waits for this very call, so the coroutines need another thread's.
             _executor().submit(copy_context().run, _run_in_thread, coroutines).result()
+        else:
+            asyncio.run(_run_all(coroutines))
     except RuntimeError as error:  # no new thread or loop: the interpreter is shutting down
         logger.warning("Error in callback coroutine: %s", _spell(error))
         for coroutine in coroutines:
@@ -245,6 +247,18 @@ def _run_from_sync(coroutines: list[Coroutine[Any, Any, Any]]) -> BaseException 
     except BaseException as error:  # noqa: BLE001 - raised by the caller
         return error
     return None
+
+
+def _in_loop() -> bool:
+    """Whether an event loop runs in this thread.
+
+    A function of its own: what runs in the block of an exception has that for its context.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _run_in_thread(coroutines: list[Coroutine[Any, Any, Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 __all__ = [
     "HostHandler",
@@ -12,6 +12,8 @@ __all__ = [
     "manager_classes",
     "register_hook",
     "registered_hooks",
+    "run_manager_class",
+    "stdout_class",
 ]
 
 # An ImportError may also come from a langchain_core that is itself being imported just now:
@@ -51,6 +53,34 @@ def manager_classes() -> tuple[type, type]:
     return CallbackManager, AsyncCallbackManager
 
 
+def run_manager_class() -> type:
+    """LangChain's AsyncCallbackManagerForLLMRun, else `object`.
+
+    Its retries await `on_retry` only of one of these; it asks so of no other run manager.
+    """
+    try:
+        from langchain_core.callbacks.manager import (  # noqa: PLC0415 - as for manager_classes
+            AsyncCallbackManagerForLLMRun,
+        )
+    except ImportError:
+        return object
+    return AsyncCallbackManagerForLLMRun
+
+
+def stdout_class() -> type:
+    """LangChain's StdOutCallbackHandler, else a stand-in; ours derives from it.
+
+    A verbose run is printed unless there is one of these already.
+    """
+    try:
+        from langchain_core.callbacks.stdout import (  # noqa: PLC0415 - not every handler prints
+            StdOutCallbackHandler,
+        )
+    except ImportError:
+        return type("HostStdOut", (), {})
+    return StdOutCallbackHandler
+
+
 def register_hook(
     context_var: ContextVar[Any],
     inheritable: bool,
@@ -79,8 +109,12 @@ def registered_hooks() -> Sequence[tuple[ContextVar[Any], bool, type[Any] | None
 
 def current_config(config: RunnableConfig | None) -> RunnableConfig:
     """The config given, over that of the LangChain runnable whose body is running, if any."""
-    module = sys.modules.get("langchain_core.runnables.config")
-    if module is None:
+    if "langchain_core" not in sys.modules:  # or the managers would have imported it
         return config or {}
-    ensured: RunnableConfig = module.ensure_config(config)
-    return ensured
+    try:
+        from langchain_core.runnables.config import (  # noqa: PLC0415 - only custom events need it
+            ensure_config,
+        )
+    except ImportError:
+        return config or {}
+    return ensure_config(cast("Any", config))

@@ -21,10 +21,10 @@ from lc_otel.callbacks._run_managers import (
 )
 from lc_otel.callbacks._uuid7 import uuid7
 from lc_otel.callbacks.base import BaseCallbackManager, copied
-from lc_otel.callbacks.stdout import StdOutCallbackHandler
+from lc_otel.callbacks.stdout import HostStdOut, StdOutCallbackHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from uuid import UUID
 
     from lc_otel.callbacks._shapes import BaseMessage
@@ -240,10 +240,11 @@ class AsyncCallbackManager(BaseCallbackManager, _HostAsync):
         event_name: str,
         run_id: UUID | None,
         serialized: dict[str, Any],
-        inputs: list[Any],
+        inputs: Iterable[Any],
         kwargs: dict[str, Any],
     ) -> list[AsyncCallbackManagerForLLMRun]:
         """Start a model's run for each input, every one known to all inline handlers first."""
+        inputs = list(inputs)
         runs = [
             bind(AsyncCallbackManagerForLLMRun, (not position and run_id) or uuid7(), self)
             for position in range(len(inputs))
@@ -369,24 +370,22 @@ class AsyncCallbackManager(BaseCallbackManager, _HostAsync):
 def configure(
     kind: type[M], inheritable_callbacks: Callbacks, local_callbacks: Callbacks, *, verbose: bool
 ) -> M:
+    inheritable_callbacks, local_callbacks = inheritable_callbacks or [], local_callbacks or []
     for given in (inheritable_callbacks, local_callbacks):
-        if not (given is None or isinstance(given, list) or hasattr(given, "inheritable_handlers")):
+        if not (isinstance(given, list) or hasattr(given, "inheritable_handlers")):
             raise TypeError(
                 f"callbacks must be a list of handlers or a callback manager, got "
                 f"{type(given).__name__}; put a single handler into a list"
             )
-    if isinstance(inheritable_callbacks, list) or inheritable_callbacks is None:
-        inherited = inheritable_callbacks or []
+    if isinstance(inheritable_callbacks, list):
+        inherited = inheritable_callbacks
         manager = kind(handlers=inherited.copy(), inheritable_handlers=inherited.copy())
     else:
         manager = kind(**copied(inheritable_callbacks))
-    if isinstance(local_callbacks, list) or local_callbacks is None:
-        local = local_callbacks or []
-    else:
-        local = local_callbacks.handlers
+    local = local_callbacks if isinstance(local_callbacks, list) else local_callbacks.handlers
     for handler in local:
         manager.add_handler(handler, inherit=False)
-    if verbose and not any(isinstance(one, StdOutCallbackHandler) for one in manager.handlers):
+    if verbose and not any(isinstance(one, HostStdOut) for one in manager.handlers):
         manager.add_handler(StdOutCallbackHandler(), inherit=False)
     for handler, inheritable in hooked_handlers(manager.handlers):
         manager.add_handler(handler, inheritable)

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# The prefixes of langchain_core.messages.get_buffer_string, by LangChain's `type` or a `role`.
 _PREFIXES = {
+    # LangChain's message type -> the prefix of langchain_core.messages.get_buffer_string
     "human": "Human",
     "HumanMessageChunk": "Human",
-    "user": "Human",
     "ai": "AI",
     "AIMessageChunk": "AI",
-    "assistant": "AI",
     "system": "System",
     "SystemMessageChunk": "System",
-    "developer": "System",
     "function": "Function",
     "FunctionMessageChunk": "Function",
     "tool": "Tool",
     "ToolMessageChunk": "Tool",
 }
+_ROLES = {
+    # the role of a message that says no such type, as providers' dicts do not -> its prefix
+    **_PREFIXES,
+    "user": "Human",
+    "assistant": "AI",
+    "developer": "System",
+}
+_OWN_ROLE = frozenset({"chat", "ChatMessageChunk"})  # LangChain writes the role as it is
+
+_TEXT_BLOCKS = ("text", "input_text", "output_text", None)
+"""The blocks that hold text: OpenAI's, and those of Bedrock and Gemini, which have no type."""
 
 
 def get_buffer_string(messages: Iterable[Any]) -> str:
@@ -37,15 +45,24 @@ def _line(message: Any) -> str:
         return f"Human: {message}"
     if isinstance(message, (tuple, list)) and len(message) == 2:  # noqa: PLR2004 - (role, content)
         message = {"role": message[0], "content": message[1]}
-    kind = get(message, "role") or get(message, "type")
-    if kind is None:
+    elif isinstance(message, Mapping) and "content" not in message:
+        held = message.get("data")  # of LangChain's messages_to_dict
+        message = {**message, **held} if isinstance(held, Mapping) else message
+    kind, role = get(message, "type"), get(message, "role")
+    if kind is None and role is None:
         return str(message)
-    prefix = _PREFIXES.get(str(kind), str(kind))
-    return f"{prefix}: {_text(get(message, 'content'))}{_calls(message) if prefix == 'AI' else ''}"
+    kind, role = str(kind), str(kind if role is None else role)
+    prefix = _PREFIXES.get(kind) or (role if kind in _OWN_ROLE else _ROLES.get(role, role))
+    calls = _calls(message) if prefix == "AI" and kind not in _OWN_ROLE else ""
+    langchains = not isinstance(message, Mapping) and (kind in _PREFIXES or kind in _OWN_ROLE)
+    return f"{prefix}: {_text(message, ('text',) if langchains else _TEXT_BLOCKS)}{calls}"
 
 
-def _text(content: Any) -> str:
-    """The text of a message's content; of a list of blocks, that of its text blocks."""
+def _text(message: Any, kinds: tuple[str | None, ...]) -> str:
+    """The text of a message's content; of a list of blocks, that of the blocks of these kinds."""
+    content = get(message, "content")
+    if content is None:
+        content = get(message, "parts")  # Gemini's word for it
     if content is None:
         return ""
     if not isinstance(content, list):
@@ -53,16 +70,17 @@ def _text(content: Any) -> str:
     texts = (
         block if isinstance(block, str) else get(block, "text")
         for block in content
-        if isinstance(block, str) or get(block, "type") == "text"
+        if isinstance(block, str) or get(block, "type") in kinds
     )
     return "".join(text for text in texts if isinstance(text, str))
 
 
 def _calls(message: Any) -> str:
-    calls = get(message, "tool_calls") or get(
-        get(message, "additional_kwargs") or {}, "function_call"
-    )
-    return str(calls) if calls else ""
+    if calls := get(message, "tool_calls"):
+        return str(calls)
+    extra = get(message, "additional_kwargs")
+    called = isinstance(extra, Mapping) and "function_call" in extra
+    return str(extra["function_call"]) if called else ""
 
 
 def get(holder: Any, name: str) -> Any:

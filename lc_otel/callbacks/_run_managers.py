@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lc_otel.callbacks import _host
 from lc_otel.callbacks._dispatch import IGNORED_BY, ahandle_event, handle_event, shielded
 from lc_otel.callbacks._mixins import (
     ChainManagerMixin,
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
     from lc_otel.callbacks.base import BaseCallbackManager
 
     Manager = TypeVar("Manager", bound=BaseCallbackManager)
+
+    # To a type checker ours are not LangChain's: their handlers are typed more loosely.
+    class _HostAsyncLLMRun: ...
+
+else:
+    _HostAsyncLLMRun = _host.run_manager_class()
 
 R = TypeVar("R", bound="BaseRunManager")
 
@@ -194,7 +201,7 @@ class CallbackManagerForLLMRun(RunManager, LLMManagerMixin):
         self._emit("on_stream_event", event, **kwargs)
 
 
-class AsyncCallbackManagerForLLMRun(AsyncRunManager, LLMManagerMixin):
+class AsyncCallbackManagerForLLMRun(AsyncRunManager, LLMManagerMixin, _HostAsyncLLMRun):
     """The run of a model, told by coroutines."""
 
     def get_sync(self) -> CallbackManagerForLLMRun:

@@ -442,7 +442,7 @@ class BaseCallbackManager(CallbackManagerMixin, HostManager):
             self.inheritable_metadata.pop(key, None)
 
 
-Callbacks: TypeAlias = list[Any] | BaseCallbackManager | None
+Callbacks: TypeAlias = list[Any] | HostManager | None
 """What a caller may give as callbacks: a list of handlers, or a manager (LangChain's too)."""
 
 

@@ -54,8 +54,12 @@ class FileCallbackHandler(BaseCallbackHandler):
 
     def close(self) -> None:
         """Close the file; a closed one, or one that never opened, is no error."""
-        if hasattr(self, "file") and not self.file.closed:
+        if self._is_open():
             self.file.close()
+
+    def _is_open(self) -> bool:
+        file = getattr(self, "file", None)
+        return file is not None and not file.closed
 
     def _write(self, text: str, color: str | None = None, end: str = "") -> None:
         global _warned_outside_with  # noqa: PLW0603 - once a process, as in LangChain
@@ -67,7 +71,7 @@ class FileCallbackHandler(BaseCallbackHandler):
                 PendingDeprecationWarning,
                 stacklevel=3,
             )
-        if self.file.closed:
+        if not self._is_open():
             raise RuntimeError("File is not open. Use FileCallbackHandler as a context manager.")
         print_text(text, color=color, end=end, file=self.file)
 

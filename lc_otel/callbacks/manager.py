@@ -35,6 +35,17 @@ from lc_otel.callbacks._run_managers import (
     ParentRunManager,
     RunManager,
 )
+from lc_otel.callbacks.base import (
+    BaseCallbackHandler,
+    BaseCallbackManager,
+    Callbacks,
+    ChainManagerMixin,
+    LLMManagerMixin,
+    RetrieverManagerMixin,
+    RunManagerMixin,
+    ToolManagerMixin,
+)
+from lc_otel.callbacks.stdout import StdOutCallbackHandler
 
 if TYPE_CHECKING:
     from lc_otel.callbacks._shapes import RunnableConfig
@@ -48,6 +59,8 @@ __all__ = [
     "AsyncCallbackManagerForToolRun",
     "AsyncParentRunManager",
     "AsyncRunManager",
+    "BaseCallbackHandler",
+    "BaseCallbackManager",
     "BaseRunManager",
     "CallbackManager",
     "CallbackManagerForChainGroup",
@@ -55,8 +68,15 @@ __all__ = [
     "CallbackManagerForLLMRun",
     "CallbackManagerForRetrieverRun",
     "CallbackManagerForToolRun",
+    "Callbacks",
+    "ChainManagerMixin",
+    "LLMManagerMixin",
     "ParentRunManager",
+    "RetrieverManagerMixin",
     "RunManager",
+    "RunManagerMixin",
+    "StdOutCallbackHandler",
+    "ToolManagerMixin",
     "adispatch_custom_event",
     "ahandle_event",
     "atrace_as_chain_group",

@@ -5,10 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TextIO
 
+from lc_otel.callbacks import _host
 from lc_otel.callbacks.base import BaseCallbackHandler
 
 if TYPE_CHECKING:
     from lc_otel.callbacks._shapes import AgentAction, AgentFinish
+
+    class HostStdOut:
+        """To a type checker LangChain's base handler is base enough."""
+
+else:
+    HostStdOut = _host.stdout_class()
 
 # The terminal codes of langchain_core.utils.input.
 _COLORS = {
@@ -43,7 +50,7 @@ def chain_name(serialized: dict[str, Any] | None, name: str | None) -> str:
     return str(serialized.get("name") or (serialized.get("id") or ["<unknown>"])[-1])
 
 
-class StdOutCallbackHandler(BaseCallbackHandler):
+class StdOutCallbackHandler(BaseCallbackHandler, HostStdOut):
     """Prints to stdout; `color` is for texts that come without one of their own."""
 
     def __init__(self, color: str | None = None) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,6 @@ from lc_otel.callbacks._messages import get
 from lc_otel.callbacks.base import BaseCallbackHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
-
     from lc_otel.callbacks._shapes import LLMResult, UsageMetadata
 
 
@@ -25,13 +24,11 @@ class UsageMetadataCallbackHandler(BaseCallbackHandler):
     counts, nested) and ``response_metadata["model_name"]``, as attributes or as dict keys.
     """
 
-    usage_metadata: dict[str, UsageMetadata]
-    """By model name: `input_tokens`, `output_tokens`, `total_tokens` and their details."""
-
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        self.usage_metadata = {}
+        self.usage_metadata: dict[str, UsageMetadata] = {}
+        """By model name: `input_tokens`, `output_tokens`, `total_tokens` and their details."""
 
     def __repr__(self) -> str:
         return str(self.usage_metadata)
@@ -46,18 +43,27 @@ class UsageMetadataCallbackHandler(BaseCallbackHandler):
         model = get(get(message, "response_metadata"), "model_name")
         if usage and model:
             with self._lock:
-                self.usage_metadata[model] = _add(self.usage_metadata.get(model, {}), usage)
+                held = self.usage_metadata.get(model)
+                self.usage_metadata[model] = dict(usage) if held is None else _add(held, usage)
 
 
 def _add(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
-    """The sum of two nested dicts of counts, key by key; a count that is None is zero."""
-    total = dict(left)
-    for key, value in right.items():
-        if isinstance(value, dict):
-            total[key] = _add(left.get(key) or {}, value)
-        else:
-            total[key] = (left.get(key) or 0) + (value or 0)
-    return total
+    """The sum of two nested dicts of counts, key by key."""
+    return {**left, **{key: _sum(left.get(key), value) for key, value in right.items()}}
+
+
+def _sum(held: Any, new: Any) -> Any:
+    """Two entries as one: counts add up, and give way to nothing else; of the rest the first stays.
+
+    A provider adds what it likes to its counts, such as the tier that served the call.
+    """
+    if isinstance(held, Mapping) and isinstance(new, Mapping):
+        return _add(held, new)
+    if all(one is None or isinstance(one, (int, float)) for one in (held, new)):
+        return (held or 0) + (new or 0)
+    counts = (int, float, Mapping)
+    new_wins = held is None or (isinstance(new, counts) and not isinstance(held, counts))
+    return new if new_wins else held
 
 
 _slots: dict[str, list[ContextVar[UsageMetadataCallbackHandler | None]]] = {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import textwrap
 
+import pytest
+
 from tests.versions import STRICT
 
 
@@ -95,3 +97,38 @@ def test_a_handler_alone_does_not_cost_what_managers_cost() -> None:
     """
     )
     assert output.strip() == "[]"
+
+
+def test_modules_are_attributes_of_the_package() -> None:
+    """`lc_otel.callbacks.manager` and its like need no import of their own."""
+    output = run(
+        """
+    import lc_otel.callbacks
+    names = ("base", "file", "manager", "stdout", "streaming_stdout", "usage")
+    print([getattr(lc_otel.callbacks, name).__name__.rpartition(".")[2] for name in names])
+    """
+    )
+    assert output.strip() == "['base', 'file', 'manager', 'stdout', 'streaming_stdout', 'usage']"
+
+
+def test_custom_events_carry_the_same_whatever_is_loaded_of_langchain() -> None:
+    """A config says the same before and after something imports LangChain's runnables."""
+    pytest.importorskip("langchain_core")
+    output = run(
+        """
+    import sys
+    from lc_otel.callbacks import BaseCallbackHandler, CallbackManager, dispatch_custom_event
+
+    class Printing(BaseCallbackHandler):
+        def on_custom_event(self, name, data, *, metadata, **kwargs):
+            print(metadata)
+
+    run = CallbackManager.configure([Printing()]).on_chain_start({}, {})
+    config = {"callbacks": run.get_child(), "configurable": {"model": "gpt"}}
+    assert "langchain_core.runnables.config" not in sys.modules
+    dispatch_custom_event("name", 1, config=config)
+    import langchain_core.runnables.config
+    dispatch_custom_event("name", 1, config=config)
+    """
+    )
+    assert output.splitlines() == ["{'model': 'gpt'}"] * 2

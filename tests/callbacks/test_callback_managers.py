@@ -11,11 +11,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from lc_otel.callbacks import (
     AsyncCallbackManager,
     BaseCallbackHandler,
     CallbackManager,
+    Callbacks,
     adispatch_custom_event,
     atrace_as_chain_group,
     dispatch_custom_event,
@@ -116,6 +118,24 @@ def test_dict_messages_become_a_prompt_for_handlers_of_text_models() -> None:
         (("user", "a pair"), "Human: a pair"),
         (SimpleNamespace(type="ai", content="an object"), "AI: an object"),
         (SimpleNamespace(type="chat", role="critic", content="hm"), "critic: hm"),
+        (SimpleNamespace(type="human", role="model", content="hi"), "Human: hi"),
+        (SimpleNamespace(type="chat", role="user", content="hi"), "user: hi"),
+        (SimpleNamespace(type="chat", content="hi"), "chat: hi"),
+        (
+            SimpleNamespace(
+                type="message",
+                role="assistant",
+                content=[SimpleNamespace(type="output_text", text="hi")],
+            ),
+            "AI: hi",
+        ),
+        ({"type": "message", "role": "user", "content": "hi"}, "Human: hi"),
+        ({"type": "human", "data": {"content": "hi", "type": "human"}}, "Human: hi"),
+        ({"type": "chat", "data": {"content": "hi", "role": "user"}}, "user: hi"),
+        ({"role": "user", "content": "hi", "data": {"content": "no"}}, "Human: hi"),
+        ({"role": "user", "content": [{"type": "input_text", "text": "hi"}]}, "Human: hi"),
+        ({"role": "user", "content": [{"text": "hi"}, {"type": [], "text": "no"}]}, "Human: hi"),
+        ({"role": "model", "parts": [{"text": "hi"}]}, "model: hi"),
         ({"role": "user"}, "Human: "),
         ({"role": "user", "content": [{"type": "image"}, {"type": "text", "text": 1}]}, "Human: "),
         ({"no": "role"}, "{'no': 'role'}"),
@@ -213,6 +233,15 @@ def test_merging_keeps_the_order_and_needs_no_hash() -> None:
     merged = left.merge(CallbackManager(handlers=[a, c], tags=["x", "a"]))
     assert merged.handlers == [b, a, c]
     assert merged.tags == ["y", "x", "a"]
+
+
+def test_a_field_of_callbacks_takes_managers_and_lists() -> None:
+    """Pydantic reads the alias as a type checker does: a single handler is neither."""
+    field = TypeAdapter(Callbacks, config={"arbitrary_types_allowed": True})
+    for given in (None, [BaseCallbackHandler()], CallbackManager([]), AsyncCallbackManager([])):
+        assert field.validate_python(given) == given
+    with pytest.raises(ValidationError):
+        field.validate_python(BaseCallbackHandler())
 
 
 @pytest.mark.parametrize("given", [BaseCallbackHandler(), object(), "handler"])

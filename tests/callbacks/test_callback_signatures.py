@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -56,6 +56,34 @@ def test_every_documented_name_is_at_its_path() -> None:
     ]
     assert not missing
     assert sum(map(len, NAMES.values())) == 38
+
+
+def test_the_manager_module_has_the_names_it_works_with() -> None:
+    """What LangChain's programs import from `.manager` besides, ours has there as well."""
+    from lc_otel.callbacks import manager
+
+    for name in [
+        "BaseCallbackHandler",
+        "BaseCallbackManager",
+        "Callbacks",
+        "ChainManagerMixin",
+        "LLMManagerMixin",
+        "RetrieverManagerMixin",
+        "RunManagerMixin",
+        "StdOutCallbackHandler",
+        "ToolManagerMixin",
+    ]:
+        assert getattr(manager, name) is getattr(lc_otel.callbacks, name)
+        assert name in manager.__all__
+    assert sorted(manager.__all__) == manager.__all__
+
+
+def test_annotations_are_readable_at_run_time() -> None:
+    """Libraries that read a handler's annotations find nothing that is only there to check."""
+    handler = lc_otel.callbacks.UsageMetadataCallbackHandler
+    assert get_type_hints(handler) == {"raise_error": bool, "run_inline": bool}
+    block = get_type_hints(lc_otel.callbacks.get_usage_metadata_callback)
+    assert get_args(block["return"])[0] is handler
 
 
 def test_the_package_offers_its_names_at_the_root() -> None:

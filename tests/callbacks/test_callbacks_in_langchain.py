@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +12,32 @@ pytest.importorskip("langchain_core")
 
 from langchain_core.callbacks import AsyncCallbackHandler as TheirAsyncHandler
 from langchain_core.callbacks import AsyncCallbackManager as TheirAsyncManager
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun as TheirAsyncLLMRun
 from langchain_core.callbacks import BaseCallbackHandler as TheirHandler
 from langchain_core.callbacks import BaseCallbackManager as TheirBaseManager
 from langchain_core.callbacks import CallbackManager as TheirManager
+from langchain_core.callbacks import StdOutCallbackHandler as TheirStdOut
 from langchain_core.language_models import (
     FakeListLLM,
     GenericFakeChatModel,
 )
+from langchain_core.language_models.llms import create_base_retry_decorator
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import StructuredTool, Tool
 from langchain_core.tracers.context import collect_runs
+from pydantic import TypeAdapter
+from tenacity import wait_none
 
 from lc_otel.callbacks import (
     AsyncCallbackHandler,
     AsyncCallbackManager,
+    AsyncCallbackManagerForLLMRun,
     BaseCallbackManager,
     CallbackManager,
+    Callbacks,
+    StdOutCallbackHandler,
     UsageMetadataCallbackHandler,
     adispatch_custom_event,
     atrace_as_chain_group,
@@ -160,14 +169,21 @@ async def test_an_async_chain_of_all_kinds_of_run(kind: str, base: Any) -> None:
 
 
 def test_our_classes_are_langchains() -> None:
-    """`isinstance` finds our handlers and managers to be LangChain's; our methods win."""
+    """`isinstance` finds what LangChain asks for by class to be its own; our methods win."""
     handler = listener()
     assert isinstance(handler, TheirHandler)
     assert isinstance(CallbackManager([]), TheirManager)
     assert isinstance(AsyncCallbackManager([]), TheirAsyncManager)
     assert isinstance(BaseCallbackManager([]), TheirBaseManager)
-    for ours in (CallbackManager, AsyncCallbackManager):
-        for name in dir(TheirBaseManager):
+    assert issubclass(StdOutCallbackHandler, TheirStdOut)
+    assert issubclass(AsyncCallbackManagerForLLMRun, TheirAsyncLLMRun)
+    for ours, theirs in [
+        (CallbackManager, TheirBaseManager),
+        (AsyncCallbackManager, TheirBaseManager),
+        (StdOutCallbackHandler, TheirStdOut),
+        (AsyncCallbackManagerForLLMRun, TheirAsyncLLMRun),
+    ]:
+        for name in dir(theirs):
             if not name.startswith("_"):
                 module = getattr(getattr(ours, name), "__module__", "lc_otel")
                 assert module.startswith("lc_otel"), name
@@ -257,6 +273,42 @@ async def test_an_inline_handler_hears_of_async_text_models_beside_another() -> 
     other, mine = listener(run_inline=True), listener(AsyncCallbackHandler, run_inline=True)
     await FakeListLLM(responses=["text"]).ainvoke("hi", {"callbacks": [other, mine]})
     assert events(other) == events(mine) == ["on_llm_start", "on_llm_end"]
+
+
+@pytest.mark.parametrize("handler", [StdOutCallbackHandler, TheirStdOut])
+@pytest.mark.parametrize("kind", [CallbackManager, TheirManager])
+def test_a_verbose_run_is_printed_once(
+    kind: Any, handler: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Either manager knows the other's printing handler and adds none of its own."""
+    kind.configure([handler()], verbose=True).on_chain_start({"name": "mine"}, {})
+    assert capsys.readouterr().out == "\n\n\x1b[1m> Entering new mine chain...\x1b[0m\n"
+
+
+@pytest.mark.parametrize("kind", [AsyncCallbackManager, TheirAsyncManager])
+async def test_langchains_retries_tell_our_run_managers(kind: Any) -> None:
+    """`on_retry` of an async run reaches the handlers, through LangChain's retry decorator."""
+    handler = listener(AsyncCallbackHandler)
+    [run] = await kind([handler]).on_llm_start({}, ["prompt"])
+    outcomes = iter([ValueError("first"), None])
+
+    @create_base_retry_decorator([ValueError], max_retries=2, run_manager=run)
+    async def call() -> None:
+        if error := next(outcomes):
+            raise error
+
+    call.retry.wait = wait_none()
+    await call()
+    await asyncio.sleep(0)
+    assert events(handler) == ["on_llm_start", "on_retry"]
+
+
+@pytest.mark.parametrize("kind", [TheirManager, TheirAsyncManager])
+def test_a_field_of_our_callbacks_takes_langchains_managers(kind: Any) -> None:
+    """The alias `Callbacks` means either's managers when pydantic reads it, too."""
+    field = TypeAdapter(Callbacks, config={"arbitrary_types_allowed": True})
+    given = kind([])
+    assert field.validate_python(given) is given
 
 
 def test_managers_of_both_kinds_merge() -> None:

@@ -133,6 +133,27 @@ def test_usage_is_read_by_shape(shape: type) -> None:
     assert repr(handler) == str(handler.usage_metadata)
 
 
+def test_what_is_no_count_loses_no_count() -> None:
+    """Beside a count anything else gives way; of two others the first stays."""
+    handler = UsageMetadataCallbackHandler()
+    for counts in [
+        {"input_tokens": 1, "tier": "flex", "kinds": ["text"], "late": "n/a", "cached": {"a": 1}},
+        {"input_tokens": 2, "tier": "default", "late": 3, "cached": "n/a", "region": "eu"},
+        {"input_tokens": "n/a", "tier": None, "kinds": 4, "late": {"a": 1}, "cached": {"a": 2}},
+    ]:
+        handler.on_llm_end(answer("m", **counts))
+    assert handler.usage_metadata == {
+        "m": {
+            "input_tokens": 3,
+            "tier": "flex",
+            "kinds": 4,
+            "late": 3,
+            "cached": {"a": 3},
+            "region": "eu",
+        }
+    }
+
+
 @pytest.mark.parametrize("response", [None, "text", {}, {"generations": []}, {"generations": [[]]}])
 def test_an_answer_without_usage_counts_nothing(response: Any) -> None:
     """Whatever an `on_llm_end` is told, the sum stays a sum."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +13,11 @@ from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     ChatMessage,
+    ChatMessageChunk,
     FunctionMessage,
     HumanMessage,
     HumanMessageChunk,
+    SystemMessage,
 )
 
 from tests.callbacks.parity.recorder import (
@@ -91,6 +94,48 @@ def what_handlers_spawn_is_awaited(cb: SimpleNamespace, record: Record) -> None:
 
     cb.CallbackManager(handlers=[Spawning()]).on_chain_start({}, {})
     record.note("returned")
+
+
+@program
+def what_async_handlers_see_of_errors(cb: SimpleNamespace, record: Record) -> None:
+    class Looking(cb.AsyncCallbackHandler):  # type: ignore[name-defined,misc]
+        async def on_chain_start(self, *args: Any, **kwargs: Any) -> None:
+            record.note("handled just now", sys.exc_info()[1])
+            try:
+                int("no number")
+            except ValueError as error:
+                record.note("the context of its own", error.__context__)
+
+        async def on_chain_error(self, error: BaseException, **kwargs: Any) -> None:
+            record.note("handled just now", sys.exc_info()[1] is error)
+
+        async def on_chain_end(self, *args: Any, **kwargs: Any) -> None:
+            raise KeyboardInterrupt
+
+    run = cb.CallbackManager(handlers=[Looking()]).on_chain_start({}, {})
+    try:
+        {}["no key"]
+    except KeyError as error:
+        run.on_chain_error(error)
+    try:
+        run.on_chain_end({})
+    except KeyboardInterrupt as error:
+        record.note("the context of what it raised", error.__context__)
+
+
+@program
+async def handlers_added_by_an_inline_one(cb: SimpleNamespace, record: Record) -> None:
+    handlers: list[Any] = []
+
+    class Adding(cb.BaseCallbackHandler):  # type: ignore[name-defined,misc]
+        run_inline = True
+
+        def on_chain_start(self, *args: Any, **kwargs: Any) -> None:
+            handlers.append(make_handler(cb, record, "other", asynchronous=True))
+            handlers.append(make_handler(cb, record, "inline", inline=True))
+
+    handlers.append(Adding())
+    await cb.AsyncCallbackManager(handlers=handlers).on_chain_start({}, {})
 
 
 @program
@@ -172,6 +217,18 @@ def a_conversation_as_a_prompt(cb: SimpleNamespace, record: Record) -> None:
     _prompt_of(cb, record, [FunctionMessage("42", name="f"), HumanMessageChunk("a\nb")])
     call = {"name": "f", "arguments": "{}"}
     _prompt_of(cb, record, [AIMessage("", additional_kwargs={"function_call": call})])
+
+
+@program
+def a_conversation_with_roles_as_a_prompt(cb: SimpleNamespace, record: Record) -> None:
+    for role in ("user", "assistant", "ai", "AI", "system", "tool", ""):
+        _prompt_of(cb, record, [ChatMessage("hm", role=role), ChatMessageChunk("hm", role=role)])
+    call = {"name": "f", "arguments": "{}"}
+    asking = {"additional_kwargs": {"function_call": call}}
+    _prompt_of(cb, record, [ChatMessage("hm", role="assistant", **asking)])
+    _prompt_of(cb, record, [HumanMessage("hi", role="model"), SystemMessage("hi", role="user")])
+    _prompt_of(cb, record, [AIMessage("hi", role="model", **asking)])
+    _prompt_of(cb, record, [AIMessage("hi", additional_kwargs={"function_call": {}})])
 
 
 @program

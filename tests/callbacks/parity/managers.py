@@ -151,6 +151,16 @@ async def several_prompts_async(cb: SimpleNamespace, record: Record) -> None:
 
 
 @program
+async def prompts_that_are_no_list(cb: SimpleNamespace, record: Record) -> None:
+    for kind in ("Callback", "AsyncCallback"):
+        manager = make_manager(cb, record, kind=kind)
+        for start in (manager.on_llm_start, manager.on_chat_model_start):
+            runs = start({}, iter(["a", "b"]), run_id=GIVEN_ID)
+            for run in await runs if kind == "AsyncCallback" else runs:
+                record.state(run)
+
+
+@program
 async def prompts_beside_an_inline_handler(cb: SimpleNamespace, record: Record) -> None:
     inline = make_handler(cb, record, "inline", inline=True)
     other = make_handler(cb, record, "other", asynchronous=True)
@@ -214,6 +224,16 @@ def configuring(cb: SimpleNamespace, record: Record) -> None:
             )
         )
     record.note(given)
+
+
+@program
+def configuring_with_what_is_false(cb: SimpleNamespace, record: Record) -> None:
+    a = make_handler(cb, record, "a")
+    for kind in (cb.CallbackManager, cb.AsyncCallbackManager):
+        for nothing in ((), {}, False, 0, ""):
+            record.state(kind.configure(nothing))
+            record.state(kind.configure(None, nothing))
+            record.state(kind.configure([a], nothing))
 
 
 @program

@@ -92,6 +92,16 @@ def writing_to_a_file(cb: SimpleNamespace, record: Record) -> None:
             record.attempt(partial(write, Path(folder) / "log.txt", mode))
 
 
+@program
+def writing_to_no_file(cb: SimpleNamespace, record: Record) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        handler = cb.FileCallbackHandler(str(Path(folder) / "log.txt"))
+        file, handler.file = handler.file, None
+        record.attempt(lambda: handler.on_text("text"))
+        record.attempt(handler.__del__)
+        handler.file = file
+
+
 def _answer(model: str | None, usage: dict[str, Any] | None, generations: int = 1) -> Any:
     message = AIMessage(
         "answer",
@@ -121,6 +131,14 @@ def adding_up_usage(cb: SimpleNamespace, record: Record) -> None:
     ]:
         handler.on_llm_end(answer)
     record.note(handler.usage_metadata, repr(cb.UsageMetadataCallbackHandler()))
+
+
+@program
+def usage_with_more_than_counts(cb: SimpleNamespace, record: Record) -> None:
+    for more in ({"tier": "flex"}, {"modalities": ["text"]}, {"cost": 0.5}, {"cached": None}):
+        handler = cb.UsageMetadataCallbackHandler()
+        handler.on_llm_end(_answer("a", _usage(1, **more, details={"cache_read": 1, **more})))
+        record.note(handler.usage_metadata)
 
 
 @program

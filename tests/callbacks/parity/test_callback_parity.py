@@ -62,6 +62,7 @@ FIXED_IN: dict[str, dict[str, str]] = {
         "removing_unknown_metadata": UNKNOWN,
         "removing_unknown_tags": UNKNOWN,
         "writing_to_a_file": "the file's handler is a context manager and writes no terminal codes",
+        "writing_to_no_file": "a file that is None is an error when written to, and none before",
     },
     "1.3": {
         "a_conversation_with_tool_calls_as_a_prompt": "tool calls are part of the prompt",
