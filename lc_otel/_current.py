@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from lc_otel._opener import is_on_stack
-
 if TYPE_CHECKING:
+    from types import FrameType
     from uuid import UUID
 
     from opentelemetry.util import types
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 # The key under which a Context keeps its span is private to the API; this asks for it publicly.
 _SPAN_KEY = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, Context())))
 _RUN_KEY = context_api.create_key("lc_otel.run")
+by_frame: dict[int, RunSpan] = {}
+"""Open runs by the identity of the frame that opened them, where that frame can be left."""
 
 
 class RunSpan(trace.Span):
@@ -33,26 +34,37 @@ class RunSpan(trace.Span):
 
     __slots__ = (
         "_beneath",
+        "_code",
         "_entered",
-        "_generator",
+        "_frame",
+        "_loop",
         "_outer",
+        "_place",
         "_previous",
         "_span",
-        "_task",
-        "_thread",
         "run_id",
+        "streams",
     )
 
-    def __init__(self, run_id: UUID, span: trace.Span, generator: int = 0) -> None:
+    def __init__(
+        self,
+        run_id: UUID,
+        span: trace.Span,
+        opener: FrameType | None = None,
+        *,
+        streams: bool = False,
+    ) -> None:
         """Stand for ``span`` until `leave`.
 
         Args:
             run_id: The run whose span this is.
             span: The run's own span, or for a hidden run the span of its nearest shown ancestor.
-            generator: Identity of the generator frame that opened the run, where one did. In the
-                same thread and task the run is current only while that generator runs: between two
-                chunks the code that runs is the consumer's. The frame itself is not held, since a
-                generator nobody holds must be free to end.
+            opener: The frame that opened the run, where that can be left before the run ends: by a
+                generator between two chunks, when the code that runs is the consumer's, and by a
+                coroutine whose cancelling is never told. In the same thread and task the run is
+                current only while that frame stands on the stack. The frame itself is not held,
+                since a generator nobody holds must be free to end.
+            streams: Whether the opener is a generator.
         """
         self.run_id = run_id
         self._span: trace.Span | None = span
@@ -60,14 +72,15 @@ class RunSpan(trace.Span):
         self._outer: RunSpan | None = None
         self._entered: Context | None = None
         self._previous: Context | None = None
-        self._generator = generator
-        self._thread = threading.get_ident() if generator else 0
-        self._task = current_task() if generator else None
-
-    @property
-    def streams(self) -> bool:
+        self.streams = streams
         """Whether a generator opened the run, and the run is open."""
-        return self._generator != 0
+        self._frame = 0
+        if opener is not None:
+            self._frame = id(opener)
+            self._code = opener.f_code  # another frame may get the identity of one that is gone
+            self._loop = id(asyncio._get_running_loop())
+            self._place: Place | None = current_place()
+            by_frame[self._frame] = self
 
     @property
     def is_closing(self) -> bool:
@@ -76,7 +89,7 @@ class RunSpan(trace.Span):
         return (
             kind is GeneratorExit
             and traceback is not None
-            and id(traceback.tb_frame) == self._generator
+            and id(traceback.tb_frame) == self._frame
         )
 
     def enter(self) -> None:
@@ -93,30 +106,49 @@ class RunSpan(trace.Span):
         entered, previous = self._entered, self._previous
         # From here on only the span beneath is kept: a context left behind by an ended run must not
         # keep alive the contexts before it.
-        self._entered = self._previous = self._task = None
-        self._generator = 0
+        self._entered = self._previous = None
+        if self._frame:
+            if by_frame.get(self._frame) is self:
+                by_frame.pop(self._frame, None)
+            self._frame = 0
+            self._place = None
+            self.streams = False
         if entered is not None and previous is not None and context_api.get_current() is entered:
             context_api.attach(previous)
 
     def live(self) -> trace.Span:
         """The span that is current where this is asked."""
         own = self._span
-        if own is not None and not self._generator:
+        if own is not None and not self._frame:
             return own
         span = settle(self)
         # Another thread may end the run between the two looks; then there is nothing left to tell.
         return (span._span or trace.INVALID_SPAN) if type(span) is RunSpan else span
 
-    def _is_current(self) -> bool:
+    def _innermost(self) -> RunSpan | None:
+        """The run current here by this one's account: itself, one that runs inside it, or None."""
+        own = self._frame
         if self._span is None:
-            return False
-        if not self._generator:
-            return True
-        # While the generator is suspended, its own thread and task run its consumer; any other
-        # thread or task was started by the body, which still waits for it.
-        if threading.get_ident() != self._thread or current_task() is not self._task:
-            return True
-        return is_on_stack(self._generator, sys._getframe(1))
+            return None
+        if not own or (not self.streams and current_place() != self._place):
+            return self
+        inner: RunSpan | None = None
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if (identity := id(frame)) == own:
+                return inner or self
+            # A context need not know the run inside: `RunnableParallel` asks for each chunk in a
+            # copy of its own, and a parser opens its run after the model that it reads from.
+            if inner is None and (found := by_frame.get(identity)) is not None:
+                inner = found if found._code is frame.f_code else None
+            frame = frame.f_back
+        # While a generator is suspended, its own thread and task run its consumer; any other was
+        # started by the body, which still waits for it.
+        if current_place() == self._place:
+            return None
+        # A frame below an event loop on the stack is around this run, not inside it.
+        is_inside = inner is not None and inner._loop == id(asyncio._get_running_loop())
+        return inner if is_inside else self
 
     # -- trace.Span, told by the live span
 
@@ -177,6 +209,18 @@ class RunSpan(trace.Span):
         return f"RunSpan({self.live()!r})"
 
 
+Place: TypeAlias = tuple[int, "asyncio.Task[Any] | None", int]
+
+
+def current_place() -> Place:
+    """What runs one thing after another: a thread, a task in it, and a greenlet.
+
+    SQLAlchemy's asyncio extension runs drivers in greenlets, each with a stack of its own.
+    """
+    greenlet = sys.modules.get("greenlet")
+    return threading.get_ident(), current_task(), id(greenlet.getcurrent()) if greenlet else 0
+
+
 def current_task() -> asyncio.Task[Any] | None:
     """The running asyncio task, None outside an event loop."""
     # Not `asyncio.current_task()` alone: outside a loop it raises, and raising is what costs.
@@ -194,24 +238,49 @@ def span_in(context: Context) -> trace.Span:
 # which `isinstance` costs twenty times as much where the answer is no.
 
 
-def settle(span: trace.Span) -> trace.Span:
+def settle(span: Any, link: str = "_beneath") -> Any:
     """The innermost span current here, from ``span`` down: a RunSpan, or one that is not ours."""
-    while type(span) is RunSpan and not span._is_current():
-        span = span._beneath
+    while type(span) is RunSpan:
+        inner = span._innermost()
+        if inner is not None:
+            return inner
+        span = getattr(span, link)
     return span
 
 
-def beneath(span: RunSpan) -> trace.Span:
+def beneath(span: RunSpan, link: str = "_beneath") -> Any:
     """The span that is current here but for the run of ``span``."""
-    return settle(span._beneath)
+    under = getattr(span, link)
+    while type(under) is RunSpan and under._innermost() is None:
+        under = getattr(under, link)
+    return under
 
 
-def current_run_id(context: Context) -> UUID | None:
-    """The innermost run whose body runs here and now, whatever spans were opened inside it."""
-    span: RunSpan | None = context.get(_RUN_KEY)  # type: ignore[assignment]  # only `enter` writes it
-    while span is not None and not span._is_current():
+def settle_around(run_id: UUID, context: Context) -> tuple[trace.Span, RunSpan | None]:
+    """The current span of a context and the innermost run, whatever spans were opened inside it.
+
+    Both but for the run of this id, which another provider's handler may have told already.
+    """
+    here = settle(span_in(context))
+    while type(here) is RunSpan and here.run_id == run_id:
+        here = beneath(here)
+    if type(here) is RunSpan:
+        return here, here
+    inside = settle(context.get(_RUN_KEY), "_outer")
+    while inside is not None and inside.run_id == run_id:
+        inside = beneath(inside, "_outer")
+    return here, inside
+
+
+def find_lost(context: Context) -> list[UUID]:
+    """The open runs of a context whose coroutine is gone from here: cancelled, and never told."""
+    found: list[UUID] = []
+    span: Any = context.get(_RUN_KEY)
+    while span is not None and span._innermost() is None:
+        if span._span is not None and not span.streams:
+            found.append(span.run_id)
         span = span._outer
-    return None if span is None else span.run_id
+    return found
 
 
 def context_with(span: trace.Span, context: Context) -> Context:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,16 @@ def would_silence_others(caller: FrameType) -> bool:
     if caller.f_code.co_name != "on_llm_start":
         return False
     handlers = getattr(caller.f_locals.get("self"), "handlers", ())
-    return any(not handler.run_inline for handler in handlers)
+    others = [handler.run_inline for handler in handlers if not _is_ours(handler)]
+    # Beside another inline one they are lost whatever ours answers, and ours with them if it is no.
+    return bool(others) and not any(others)
+
+
+def _is_ours(handler: object) -> bool:
+    """Whether it is a handler of lc_otel, which answers anew each time it is asked."""
+    answer = getattr(type(handler), "run_inline", None)
+    asks = getattr(answer, "fget", None)  # what a property calls
+    return getattr(asks, "__module__", None) == f"{__package__}._handler"
 
 
 def is_langchains(frame: FrameType) -> bool:
@@ -63,10 +72,10 @@ def is_stream(frame: FrameType) -> bool:
     return back is None or back.f_globals.get("__name__") != "contextlib"
 
 
-def when_gone(frame: FrameType, act: Callable[[], object]) -> object:
-    """Have ``act`` called when a generator of LangChain's is closed or collected.
+def when_gone(frame: FrameType, act: Callable[[], object]) -> weakref.ref[Any] | None:
+    """Have ``act`` called when a generator or coroutine of LangChain's is closed or collected.
 
-    Some of them never report that, such as that of a stream with fallbacks. A frame cannot be
+    Some never report that: a stream with fallbacks, a model that is cancelled. A frame cannot be
     watched, but the callback manager that each keeps in a variable can: nothing else holds it.
 
     Returns:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace
 
-from lc_otel._current import RunSpan, current_task
+from lc_otel._current import RunSpan, by_frame, current_task
 from lc_otel._opener import is_langchains, is_on_stack
 from lc_otel._reading.starts import is_prompt
 from lc_otel.run import Streaming, Totals
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lc_otel.run import Outcome, Run
 
 _REMEMBERED = 1024  # runs that ended whose span context is kept, for children that start late
+_DEEPEST = 100  # how far up those are followed; a program's own run ids may go in a circle
 
 
 class ToldError(NamedTuple):
@@ -76,10 +77,14 @@ class OpenRun:
     first_chunk_ns = 0
     tells_tokens = False
     """Chunks came as tokens, so that protocol events of the same chunks are not counted."""
-    gone: object = None
-    """What notices that the generator which opened the run is no more."""
+    gone: weakref.ref[Any] | None = None
+    """What notices that the frame which opened the run is no more."""
+    held: tuple[Outcome, int] | None = None
+    """How and when the run ended, which is told once the streams inside it have told their end."""
+    closed = False
+    """All has been told."""
     interrupted = False
-    """A direct child was paused by an interrupt."""
+    """An interrupt came out of a direct child."""
     told: ToldError | None = None
     """The last exception told within a child, so that this run does not tell it again."""
 
@@ -118,6 +123,13 @@ class OpenRun:
         """Whether a generator opened the run."""
         return self.current is not None and self.current.streams
 
+    @property
+    def will_tell(self) -> bool:
+        """Whether the run reports its end later than that around it: its generator still lives."""
+        return self.held is not None or (
+            self.streams and self.gone is not None and self.gone() is not None
+        )
+
 
 class RunTable:
     """What is open, shared by all handlers that write to the same tracer provider.
@@ -129,7 +141,11 @@ class RunTable:
     def __init__(self) -> None:
         self.open: dict[UUID, OpenRun] = {}
         """In order of their start."""
+        self.held: dict[UUID, OpenRun] = {}
+        """Those that have ended and are held back; who takes one out closes it."""
         self.ended: dict[UUID, trace.SpanContext] = {}
+        self.above: dict[UUID, UUID] = {}
+        """The parents of those that ended."""
         self.paused: dict[str, trace.SpanContext] = {}
         """By conversation: the root that an interrupt paused last."""
         self.watched: weakref.WeakKeyDictionary[asyncio.Task[Any], set[UUID]] = (
@@ -138,9 +154,22 @@ class RunTable:
         """By task: runs that end with it at the latest."""
         tables.add(self)
 
-    def remember(self, run_id: UUID, context: trace.SpanContext) -> None:
-        """Keep the span context of a run that ended."""
-        _put(self.ended, run_id, context)
+    def remember(self, run: Run, context: trace.SpanContext) -> None:
+        """Keep the span context of a run that ended, and whose child it was."""
+        _put(self.ended, run.run_id, context)
+        if run.parent_run_id is not None:
+            _put(self.above, run.run_id, run.parent_run_id)
+
+    def heir_of(self, run_id: UUID | None) -> OpenRun | None:
+        """The nearest run that is open, from one that has ended upwards."""
+        for _ in range(_DEEPEST):
+            if run_id is None:
+                return None
+            entry = self.open.get(run_id)
+            if entry is not None:
+                return entry
+            run_id = self.above.get(run_id)
+        return None
 
     def pause(self, conversation_id: str, context: trace.SpanContext) -> None:
         """Keep the span context of the root that an interrupt paused."""
@@ -155,9 +184,9 @@ class RunTable:
 
     def forget_all(self) -> None:
         """Drop what is open without ending it: in a forked child, the runs are the parent's."""
-        for run_id, entry in self.open.items():
-            self.remember(run_id, entry.span.get_span_context())
-        self.open = {}
+        for entry in self.open.values():
+            self.remember(entry.run, entry.span.get_span_context())
+        self.open, self.held = {}, {}
         self.watched = weakref.WeakKeyDictionary()
 
 
@@ -197,7 +226,9 @@ def is_abandoned(entry: OpenRun) -> bool:
     """
     if not entry.streams or entry.current is None:
         return False
-    return entry.current.is_closing or any(child.streams for child in entry.children.values())
+    return entry.current.is_closing or any(
+        child.streams or child.held is not None for child in entry.children.copy().values()
+    )
 
 
 def look_closer(entry: OpenRun, outcome: Outcome) -> Outcome:
@@ -226,13 +257,16 @@ def sum_up(entry: OpenRun, outcome: Outcome) -> Totals:
 def pass_up(entry: OpenRun, parent: OpenRun, outcome: Outcome, totals: Totals) -> None:
     """Let the parent know what a run that ends leaves to it."""
     parent.totals.append(totals)
-    parent.interrupted = parent.interrupted or outcome.kind == "interrupted"
+    # Told by an error it comes out of the child; told by an output, or by the look at what came out
+    # of a graph's own nodes, it stays the child's affair: a driver may have answered it since.
+    if outcome.kind == "interrupted" and outcome.error is not None:
+        parent.interrupted = True
     if is_prompt(entry.run):
         parent.prompt = entry.run
 
 
-def _put(memory: dict[Any, trace.SpanContext], key: Any, context: trace.SpanContext) -> None:
-    memory[key] = context
+def _put(memory: dict[Any, Any], key: Any, value: Any) -> None:
+    memory[key] = value
     try:
         while len(memory) > _REMEMBERED:
             memory.pop(next(iter(memory)), None)
@@ -253,6 +287,7 @@ def table_of(provider: trace.TracerProvider) -> RunTable:
 
 
 def _after_fork() -> None:
+    by_frame.clear()
     for table in tables:
         table.forget_all()
 

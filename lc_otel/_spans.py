@@ -15,8 +15,9 @@ from lc_otel._current import (
     RunSpan,
     beneath,
     context_with,
-    current_run_id,
+    find_lost,
     settle,
+    settle_around,
     span_in,
 )
 from lc_otel._opener import is_coroutine, is_stream, opened_for, when_gone
@@ -62,6 +63,7 @@ _FOLLOWS: Mapping[OutcomeKind, OutcomeKind] = {
     "abandoned": "abandoned",
     "incomplete": "incomplete",
 }
+_BROKEN_OFF: frozenset[OutcomeKind] = frozenset({"abandoned", "cancelled"})
 
 
 class SpanRecorder:
@@ -126,10 +128,14 @@ class SpanRecorder:
             entry.content = None if parent is None else parent.content
         self._register(entry, opener)
         streams = is_stream(opener)
-        entry.current = RunSpan(run.run_id, entry.span, id(opener) if streams else 0)
+        may_leave = streams or (entry.can_be_lost and is_coroutine(opener))
+        entry.current = RunSpan(
+            run.run_id, entry.span, opener if may_leave else None, streams=streams
+        )
         entry.current.enter()
-        if streams:
-            entry.gone = when_gone(opener, partial(self.end, run.run_id, Outcome("abandoned")))
+        if may_leave:
+            outcome = Outcome("abandoned" if streams else "cancelled")
+            entry.gone = when_gone(opener, partial(self.end, run.run_id, outcome))
         if run.operation in INFERENCE:
             if parent is not None:
                 entry.prompt, parent.prompt = parent.prompt, None
@@ -151,7 +157,14 @@ class SpanRecorder:
     def _context_for(self, entry: OpenRun, opener: FrameType, context: Context) -> Context:
         """The context whose current span is to be the parent (docs/context.md, "Whose child")."""
         if entry.parent is not None:
-            return _context_under(entry.parent, context)
+            if span_in(context) is entry.parent.current:
+                # A stream's would stand for the innermost run on the stack; LangChain says whose
+                # child it is.
+                span = entry.parent.span
+                return context_with(span, context) if entry.parent.streams else context
+            self._end_lost(context)
+            return _context_under(entry.parent, entry.run.run_id, context)
+        self._end_lost(context)
         parent_run_id = entry.run.parent_run_id
         ended = None if parent_run_id is None else self.table.ended.get(parent_run_id)
         if ended is not None:
@@ -160,15 +173,19 @@ class SpanRecorder:
         here = settle(current)
         while type(here) is RunSpan:
             around = self.table.open.get(here.run_id)
-            if around is None:
-                break  # another provider's run
-            if is_lost(around, entry, opener):
-                self.end(here.run_id, Outcome("cancelled"))
-            elif around.opener_id != entry.opener_id or around.run.parent_run_id is not None:
-                break
-            # else `batch` and `generate` start several roots in one frame: siblings
+            if around is not None and around.current is here:  # else another provider's
+                if is_lost(around, entry, opener):
+                    self.end(here.run_id, Outcome("cancelled"))
+                elif around.opener_id != entry.opener_id or around.run.parent_run_id is not None:
+                    break
+                # else `batch` and `generate` start several roots in one frame: siblings
             here = beneath(here)
         return context if here is current else context_with(here, context)
+
+    def _end_lost(self, context: Context) -> None:
+        """End what LangChain forgot, while the exception still holds the frame that is watched."""
+        for run_id in find_lost(context):
+            self.end(run_id, Outcome("cancelled"))
 
     def _links(self, run: Run) -> list[trace.Link] | None:
         if not run.resumes or run.conversation_id is None:
@@ -241,19 +258,54 @@ class SpanRecorder:
             return
         outcome = look_closer(entry, outcome)
         self._end_children(entry, outcome.kind)
+        if entry.suppressed:
+            self._leave_parent(entry)
+            return
+        now = self._now(entry)
+        self._remember(entry, outcome)
+        if entry.children and outcome.kind in _BROKEN_OFF:
+            self._hold_back(entry, outcome, now)
+        else:
+            self._close(entry, outcome, now)
+
+    def _hold_back(self, entry: OpenRun, outcome: Outcome, now: int) -> None:
+        """Tell of a run later: streams inside it are broken off with it, and know what they used.
+
+        LangChain tells that the outer generator is closed before it closes the inner ones.
+        """
+        entry.gone, entry.held = None, (outcome, now)
+        if entry.current is not None:
+            entry.current.leave()
+        self.table.held[entry.run.run_id] = entry
+        self._close_if_alone(entry)
+
+    def _close_if_alone(self, entry: OpenRun) -> None:
+        if (
+            entry.held is not None
+            and not entry.children
+            # Another thread may see the same; who takes it out closes it.
+            and self.table.held.pop(entry.run.run_id, None) is not None
+        ):
+            self._close(entry, *entry.held)
+
+    def _leave_parent(self, entry: OpenRun) -> None:
         parent = entry.parent
         if parent is not None:
-            parent.children.pop(run_id, None)
+            parent.children.pop(entry.run.run_id, None)
+            self._close_if_alone(parent)
         elif entry.task is not None:
-            self.table.watched.get(entry.task, set()).discard(run_id)
-        if entry.suppressed:
-            return
-        totals = sum_up(entry, outcome)
-        if parent is not None:
-            pass_up(entry, parent, outcome, totals)
-        self._remember(entry, outcome)
-        now = self._now(entry)
+            self.table.watched.get(entry.task, set()).discard(entry.run.run_id)
+
+    def _close(self, entry: OpenRun, outcome: Outcome, now: int) -> None:
+        """Tell all that is to be told of a run that has ended."""
+        parent = entry.parent
         try:
+            totals = sum_up(entry, outcome)
+            if parent is not None and not parent.closed:
+                pass_up(entry, parent, outcome, totals)
+            elif heir := self.table.heir_of(entry.run.parent_run_id):
+                heir.totals.append(totals)  # the run outlived its parent
+            entry.closed = True
             if self._meter is not None and self._meter.measures(entry.run.operation):
                 self._measure(self._meter, entry, outcome, now)
             if entry.shown:
@@ -263,6 +315,7 @@ class SpanRecorder:
         finally:
             if entry.current is not None:
                 entry.current.leave()
+            self._leave_parent(entry)
 
     def _measure(self, meter: Meter, entry: OpenRun, outcome: Outcome, now: int) -> None:
         seconds = (now - entry.epoch_ns - entry.started_ns) / 1e9
@@ -304,14 +357,19 @@ class SpanRecorder:
 
     def _end_children(self, entry: OpenRun, kind: OutcomeKind) -> None:
         for run_id, child in entry.children.copy().items():
-            if kind != "ok":
+            if kind == "ok":
+                if is_left_behind(child):
+                    self.end(run_id, Outcome("cancelled"))
+            elif child.will_tell and kind in _BROKEN_OFF:
+                continue
+            elif child.held is not None:
+                self._end_children(child, kind)
+            else:
                 self.end(run_id, Outcome(_FOLLOWS.get(kind, "cancelled")))
-            elif is_left_behind(child):
-                self.end(run_id, Outcome("cancelled"))
 
     def _remember(self, entry: OpenRun, outcome: Outcome) -> None:
         run, context = entry.run, entry.span.get_span_context()
-        self.table.remember(run.run_id, context)
+        self.table.remember(run, context)
         if outcome.kind == "interrupted" and run.conversation_id and run.parent_run_id is None:
             self.table.pause(run.conversation_id, context)
 
@@ -326,15 +384,12 @@ class SpanRecorder:
         return entry.epoch_ns + self._monotonic()
 
 
-def _context_under(parent: OpenRun, context: Context) -> Context:
+def _context_under(parent: OpenRun, run_id: UUID, context: Context) -> Context:
     """The context for a child of an open run: its span, or one the user opened inside its body."""
-    current = span_in(context)
-    if current is parent.current:
-        return context
-    here = settle(current)
-    run_id = parent.run.run_id
-    inside = here.run_id if type(here) is RunSpan else current_run_id(context)
-    return context if inside == run_id else context_with(parent.span, context)
+    here, inside = settle_around(run_id, context)
+    if inside is None or inside is not parent.current:
+        return context_with(parent.span, context)
+    return context if here is span_in(context) else context_with(here, context)
 
 
 def _is_suppressed(context: Context) -> bool:

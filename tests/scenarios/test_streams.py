@@ -119,7 +119,7 @@ async def test_async_stream_broken_off_ends_all_its_spans(program: str, oracle: 
         await anext(stream)
         with oracle.tracer.start_as_current_span("consumer"):
             await asyncio.sleep(0)
-    for _ in range(10):  # the event loop closes the generators inside one after another
+    for _ in range(20):  # the event loop closes the generators inside one after another
         await asyncio.sleep(0)
     assert oracle.parent_name("consumer") is None
     assert not oracle.errors
