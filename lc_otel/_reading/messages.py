@@ -191,7 +191,8 @@ def _read_parts(message: Any, content: Any, answers: bool, reader: Reader) -> It
         yield {"type": "unknown", "content": reader.read(content)}
     if not answers:
         return
-    yield from _read_extra(extra, reader)
+    if extra:
+        yield from _read_extra(extra, reader)
     for call in calls or (() if invalid else sequence(extra.get("tool_calls"))):
         yield _read_call(call, reader)
     for call in invalid:

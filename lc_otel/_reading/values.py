@@ -66,7 +66,8 @@ class Reader:
         """The value as plain data."""
         kind: type = type(value)
         if kind is str:
-            return messages.data_url_size(value) if self._is_payload(value) else value
+            is_payload = value[:1] in _DATA and self._is_payload(value)
+            return messages.data_url_size(value) if is_payload else value
         if value is None or kind is bool:
             return value
         if kind is int:
@@ -176,6 +177,7 @@ _SHAPES: dict[type, Callable[[Reader, Any], Any]] = {
 }
 
 
+_DATA = ("d", "D")  # how a data URL begins
 _PAYLOADS = frozenset({"base64", "file_data", "data", "blob", "input_audio"})
 """Fields under which content blocks of any provider's hold base64."""
 _SURE = frozenset({"base64", "file_data"})
