@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import format_trace_id
 
+from lc_otel._errand import call_in_child
 from lc_otel._finished import read_span
 from lc_otel._trace import FinishedSpan, Trace
 from lc_otel._tree import guides_fit, render_tree
@@ -56,6 +57,14 @@ class TreePrinter(SpanProcessor):
         self._max_traces = max_traces
         self._max_spans = max_spans
         self._pending: OrderedDict[str, _Pending] = OrderedDict()
+        self._lock = threading.Lock()
+        call_in_child(self._begin_in_child)
+
+    def _begin_in_child(self) -> None:
+        """A forked child prints what ends in it; what has ended before is its parent's to print."""
+        self._pending = OrderedDict(
+            (trace_id, _Pending(pending.open_roots)) for trace_id, pending in self._pending.items()
+        )
         self._lock = threading.Lock()
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002  # the SDK's signature

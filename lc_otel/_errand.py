@@ -27,19 +27,31 @@ class Runner:
     def _begin(self) -> None:
         self._errands: queue.SimpleQueue[tuple[Errand, threading.Event] | None]
         self._errands = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
         if not self.closed:
-            threading.Thread(target=self._work, name=self._name, daemon=True).start()
+            self._thread.start()
 
     def run(self, errand: Errand, timeout: float) -> bool:
         """Run a function that must not raise; whether it was done within ``timeout`` seconds.
 
         One that was not goes on in the background. After `close` none is run.
         """
-        if self.closed:
-            return False
+        return self.begin(errand)(timeout)
+
+    def begin(self, errand: Errand) -> Callable[[float], bool]:
+        """Have a function run; how to wait so many seconds, and learn whether it was done."""
         done = threading.Event()
+        if self.closed:
+            return lambda _: False
         self._errands.put((errand, done))
-        return done.wait(timeout)
+        if not self.closed:
+            return done.wait  # `close` comes behind it
+
+        def wait(timeout: float) -> bool:
+            self._thread.join(timeout)  # which does not come to it where `close` was faster
+            return done.is_set()
+
+        return wait
 
     def close(self) -> None:
         """Have the thread end once it has done what it was given."""

@@ -21,11 +21,12 @@ class _Installed:
     name = "lc_otel_handler"
 
     def __init__(self) -> None:
-        self.handler: OTelCallbackHandler | None = None
+        self.handlers: tuple[OTelCallbackHandler, ...] = ()
+        """The last one is told; the others take its place in turn."""
         self._registered = False
 
     def get(self, default: Any = None) -> Any:
-        return self.handler or default
+        return (default, *self.handlers)[-1]
 
     def register(self) -> None:
         if not self._registered:
@@ -40,7 +41,7 @@ _installed = _Installed()
 
 def install(handler: OTelCallbackHandler) -> None:
     """Tell every run that starts from now on to ``handler``, in every thread."""
-    _installed.handler = handler
+    _installed.handlers += (handler,)
     _installed.register()
 
 
@@ -48,12 +49,12 @@ def uninstall(handler: OTelCallbackHandler | None = None) -> None:
     """Tell no further run; runs that are open are told to their end.
 
     Args:
-        handler: Only if this is the handler that is installed.
+        handler: Only this one; the one that was installed before it is told again.
     """
-    if handler is None or handler is _installed.handler:
-        _installed.handler = None
+    _installed.handlers = tuple(each for each in _installed.handlers if handler not in (None, each))
 
 
 def installed() -> OTelCallbackHandler | None:
     """The handler to which all runs are told."""
-    return _installed.handler
+    handler: OTelCallbackHandler | None = _installed.get()
+    return handler

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from lc_otel._console import TreePrinter, render_for
-from lc_otel._errand import call_in_child
 from lc_otel._trace import FinishedSpan, Trace
 
 if TYPE_CHECKING:
@@ -37,7 +36,8 @@ _SAVE, _RESTORE = "\x1b7", "\x1b8"
 
 def console_printer(mode: object) -> SpanProcessor:
     """What ``configure(console=...)`` prints with; "live" on anything but a terminal is True."""
-    live = mode == "live" and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    live = mode == "live" and on_terminal and os.environ.get("TERM") != "dumb"
     return LivePrinter() if live else TreePrinter()
 
 
@@ -59,10 +59,11 @@ class LivePrinter(TreePrinter):
         self._closed = False
         self._screen = _Screen(sys.stdout)
         threading.Thread(target=self._work, name="lc-otel-live", daemon=True).start()
-        call_in_child(self._begin_in_child)
 
     def _begin_in_child(self) -> None:
         """A forked child has no thread to draw, and the terminal is its parent's."""
+        super()._begin_in_child()
+        self._screen.give_back()
         self._running, self._busy, self._screen = {}, threading.Event(), _Screen(sys.stdout)
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -171,14 +172,18 @@ class _Screen:
     def close(self, then: Callable[[], None] | None = None) -> None:
         """Give the terminal back, and write to it before anything is drawn again."""
         with self._lock:
-            for name, guard in self._guards.items():
-                if getattr(sys, name) is guard:
-                    setattr(sys, name, guard.stream)
-            if self._guards:
-                self._guards = {}
+            if self.give_back():
                 self.erase()
             if then is not None:
                 then()
+
+    def give_back(self) -> bool:
+        """Put the program's streams back, and leave the picture; whether they were taken."""
+        guards, self._guards = self._guards, {}
+        for name, guard in guards.items():
+            if getattr(sys, name) is guard:
+                setattr(sys, name, guard.stream)
+        return bool(guards)
 
     def _guard(self) -> None:
         for name in () if self._guards else ("stdout", "stderr"):

@@ -6,6 +6,8 @@ import atexit
 import logging
 import threading
 import weakref
+from contextlib import nullcontext
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +16,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 from lc_otel._delivery import CountedExporter, OwnExporter, SideExporter
-from lc_otel._errand import Runner
+from lc_otel._errand import Runner, call_in_child
 from lc_otel._errors import ConfigurationError
 from lc_otel._handler import OTelCallbackHandler
 from lc_otel._install import install, uninstall
 from lc_otel._queue import SpanQueue
-from lc_otel._sigterm import deliver_on_sigterm
+from lc_otel._sigterm import Delivery, deliver_on_sigterm
 from lc_otel._spool import Spool
 from lc_otel._version import __version__
 from lc_otel.config import (
@@ -76,7 +78,8 @@ class Pipeline:
 
     def __init__(self, settings: ExportSettings) -> None:
         self.settings = settings
-        self._lock = threading.Lock()
+        self._renew_lock()
+        call_in_child(self._renew_lock)
         self._closers: list[Callable[[], Any]] = []
         self._flushers: list[Callable[[], Any]] = []
         self._exporter: CountedExporter | None = None
@@ -91,12 +94,17 @@ class Pipeline:
         self.tracer_provider: trace.TracerProvider = providers["tracer_provider"]
         self.meter_provider: metrics.MeterProvider | None = providers.get("meter_provider")
         self.handler = OTelCallbackHandler(config=settings.config, **providers)
-        self._forget_sigterm: Callable[[], object] = (
-            deliver_on_sigterm(self._shut_down_now, self.flush, _DEFAULT_TIMEOUT)
-            if settings.flush_on_sigterm
-            else lambda: None
-        )
+        self._sigterm: Delivery | None = None
+        if settings.flush_on_sigterm:
+            # a little sooner than the signal takes its effect, so as to say what was lost
+            shutdown = partial(self.shutdown, 0.9 * _DEFAULT_TIMEOUT)
+            self._sigterm = deliver_on_sigterm(shutdown, self.flush, _DEFAULT_TIMEOUT)
         atexit.register(self.shutdown)
+
+    def _renew_lock(self) -> None:
+        """Begin with a free one; in a forked child too, whatever the parent's threads were at."""
+        # re-entrant: a signal handler may call `shutdown` in the middle of `shutdown`
+        self._lock = threading.RLock()
 
     @property
     def exported(self) -> int:
@@ -128,12 +136,13 @@ class Pipeline:
 
         Returns:
             Whether every span since the last flush was accepted by the backend, and the last ones
-            written to the file. With a provider that is not ours, what that provider says.
+            written to the file. With a provider that is not ours, what that provider says. After a
+            shutdown, what that has said.
         """
         answers: list[bool] = []
-        done = self._runner.closed or self._runner.run(
-            lambda: answers.extend(map(_attempt, self._flushers)), timeout
-        )
+        done = self._runner.run(lambda: answers.extend(map(_attempt, self._flushers)), timeout)
+        if self._runner.closed and not done:
+            return bool(self._delivered)
         lost, before = self.failed + self.dropped, self._lost_before
         self._lost_before = lost
         return done and all(answers) and lost == before
@@ -141,8 +150,9 @@ class Pipeline:
     def shutdown(self, timeout: float = _DEFAULT_TIMEOUT) -> bool:
         """End what is open, send what is left, and stop; further calls do nothing.
 
-        Runs by itself when the interpreter exits. What could not be delivered is said in one line
-        at WARNING. A provider that is not ours is left as it is.
+        Runs by itself when the interpreter exits, and goes on there where Ctrl-C has broken it off.
+        What could not be delivered is said in one line at WARNING. A provider that is not ours is
+        left as it is.
 
         Args:
             timeout: Seconds after which what is still on its way is given up.
@@ -151,57 +161,70 @@ class Pipeline:
             Whether every span of this pipeline was accepted by the backend, and the last ones
             written to the file.
         """
-        with self._lock:
-            if self._delivered is not None:
-                return self._delivered
-            atexit.unregister(self.shutdown)
-            _forget(self)
-            uninstall(self.handler)
-            self.handler.end_open_runs()
-            if self._exporter:
-                self._exporter.close_within(timeout / 2)  # the rest is for what must be kept
-            # spans first: where time runs out, metrics are the lesser loss
-            done = self._runner.run(lambda: [_attempt(close) for close in self._closers], timeout)
-            self._runner.close()
-            self._forget_sigterm()
-            written = self._file is None or self._file.force_flush()
-            ended, dropped = (self._queue.ended, self._queue.dropped) if self._queue else (0, 0)
-            kept = self.spooled
-            lost = ended - self.exported - kept
-            self._delivered = done and written and not (lost or kept or self.dropped)
-            if kept:
-                _logger.warning(
-                    "%d of %d spans did not reach %s (%s) and are kept in %s: a pipeline with the "
-                    "same spool delivers them.",
-                    kept,
-                    ended,
-                    self.address,
-                    self.last_error,
-                    self.settings.spool,
-                )
-            if self._closers:
-                _closed.add(self.tracer_provider)
-            if lost:
-                reasons = [
-                    self.last_error,
-                    f"{dropped} found the queue full or closed" if dropped else None,
-                    None if done else f"gave up after {timeout:g} s",
-                ]
-                _logger.warning(
-                    "%d of %d spans did not reach %s: %s",
-                    lost,
-                    ended,
-                    self.address,
-                    "; ".join(filter(None, reasons)) or "no reason given",
-                )
-            return self._delivered
+        with self._sigterm.held_back() if self._sigterm else nullcontext():
+            if not self._lock.acquire(timeout=max(timeout, 0)):
+                return False  # another thread is at it
+            try:
+                return self._shut_down(timeout)
+            finally:
+                self._lock.release()
 
-    def _shut_down_now(self) -> None:
-        """Shut down; where the interrupted thread is doing that, wait for what it has begun."""
-        if self._lock.locked():
-            self.flush()
-        else:
-            self.shutdown()
+    def _shut_down(self, timeout: float) -> bool:
+        """Shut down; each step may be broken off by a signal, or taken again by its handler."""
+        if self._delivered is not None:
+            return self._delivered
+        if self._closers:
+            _closed.add(self.tracer_provider)  # first, since `configure` looks there
+        _forget(self)
+        uninstall(self.handler)
+        self.handler.end_open_runs()
+        if self._exporter:
+            self._exporter.close_within(timeout / 2)  # the rest is for what must be kept
+        done = self._runner.run(self._close, timeout)
+        if self._delivered is None:
+            written = self._file is None or self._file.force_flush()
+            arrived = self._say_what_is_missing(None if done else f"gave up after {timeout:g} s")
+            self._delivered = done and written and arrived
+        self._runner.close()
+        if self._sigterm:
+            self._sigterm.forget()
+        atexit.unregister(self.shutdown)
+        return self._delivered
+
+    def _close(self) -> None:
+        # spans first: where time runs out, metrics are the lesser loss
+        while self._closers:
+            _attempt(self._closers.pop(0))
+
+    def _say_what_is_missing(self, trouble: str | None) -> bool:
+        """Log which spans did not reach the backend, and why; whether there are none."""
+        ended, dropped = (self._queue.ended, self._queue.dropped) if self._queue else (0, 0)
+        kept = self.spooled
+        lost = ended - self.exported - kept
+        if kept:
+            _logger.warning(
+                "%d of %d spans did not reach %s (%s) and are kept in %s: a pipeline with the "
+                "same spool delivers them.",
+                kept,
+                ended,
+                self.address,
+                self.last_error,
+                self.settings.spool,
+            )
+        if lost:
+            reasons = [
+                self.last_error,
+                f"{dropped} found the queue full or closed" if dropped else None,
+                trouble,
+            ]
+            _logger.warning(
+                "%d of %d spans did not reach %s: %s",
+                lost,
+                ended,
+                self.address,
+                "; ".join(filter(None, reasons)) or "no reason given",
+            )
+        return not (lost or kept or self.dropped)
 
     def __enter__(self) -> Self:
         return self
@@ -257,30 +280,34 @@ class Pipeline:
         return providers
 
     def _build_tracer_provider(self, resource: Resource) -> TracerProvider:
-        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        try:
+            provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        except ValueError as error:  # of OTEL_*_LIMIT: it names variable and value
+            raise ConfigurationError(f"{error}.") from None
+        if self.settings.file:
+            self._file = _build_file_exporter(self.settings.file)
+        if self.settings.traces:
+            self._exporter = build_span_exporter(self.settings.traces, self.settings)
         if self.settings.console:
             from lc_otel._live import console_printer  # noqa: PLC0415  # only where asked for
 
             provider.add_span_processor(console_printer(self.settings.console))
-        if self.settings.traces:
-            self._exporter = build_span_exporter(self.settings.traces, self.settings)
-            delay = _FILE_DELAY_MS if self.settings.spool else None
+        if self._file:  # before the backend: they are flushed and closed in turn, and that may hang
+            queue = self._enqueue(self._file, str(self.settings.file), _FILE_DELAY_MS)
+            provider.add_span_processor(queue)
+        if self._exporter and self.settings.traces:
+            delay = _FILE_DELAY_MS if self.settings.spool else self.settings.span_delay_ms
             self._queue = self._enqueue(self._exporter, self.settings.traces.address, delay)
             provider.add_span_processor(self._queue)
         self._flushers.append(provider.force_flush)
         if self._exporter:
             self._flushers.append(self._exporter.force_flush)
-        if self.settings.file:
-            self._file = _build_file_exporter(self.settings.file)
-            queue = self._enqueue(self._file, str(self.settings.file), _FILE_DELAY_MS)
-            provider.add_span_processor(queue)
+        if self._file:
             self._flushers.append(self._file.force_flush)
         self._closers.append(provider.shutdown)
         return provider
 
-    def _enqueue(
-        self, exporter: SpanExporter, destination: str, delay_ms: float | None = None
-    ) -> SpanQueue:
+    def _enqueue(self, exporter: SpanExporter, destination: str, delay_ms: float) -> SpanQueue:
         """Put a queue before an exporter."""
         queue = SpanQueue(
             exporter,
@@ -300,7 +327,9 @@ class Pipeline:
 
         exporter: Any = self._build_side_exporter("metrics", "metrics", destination)
         provider = MeterProvider(
-            [PeriodicExportingMetricReader(exporter)], resource, shutdown_on_exit=False
+            [PeriodicExportingMetricReader(exporter, self.settings.metric_interval_ms)],
+            resource,
+            shutdown_on_exit=False,
         )
         for queue in self._queues:
             queue.observe(provider)
@@ -314,7 +343,14 @@ class Pipeline:
 
         provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         exporter: Any = self._build_side_exporter("logs", "log events", destination)
-        provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+        provider.add_log_record_processor(
+            BatchLogRecordProcessor(
+                exporter,
+                self.settings.log_delay_ms,
+                self.settings.log_batch_size,
+                max_queue_size=self.settings.log_queue_size,
+            )
+        )
         self._flushers.append(provider.force_flush)
         self._closers.append(provider.shutdown)
         return provider
@@ -419,23 +455,24 @@ def configure(
     if not set_global:
         return Pipeline(settings)
     with _active_lock:
-        if _active is None:
-            _active = Pipeline(settings)
-            install(_active.handler)
-        elif _active.settings != settings:
+        pipeline = _active
+        if pipeline is None:
+            pipeline = _active = Pipeline(settings)
+            install(pipeline.handler)
+        elif pipeline.settings != settings:
             raise ConfigurationError(
                 "configure() was called before with other settings, and its pipeline is still "
                 "open; use that one, shut it down first, or pass set_global=False for a second."
             )
-        return _active
+        return pipeline
 
 
 def _forget(pipeline: Pipeline) -> None:
     """A pipeline that is shut down is no longer the one `configure` returns."""
     global _active  # noqa: PLW0603  # see configure
-    with _active_lock:
-        if _active is pipeline:
-            _active = None
+    # without the lock, which a thread that a signal has stopped may hold; `configure` replaces none
+    if _active is pipeline:
+        _active = None
 
 
 def _build_file_exporter(path: Path) -> SpanExporter:

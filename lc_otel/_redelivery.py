@@ -236,9 +236,10 @@ class SpooledExporter(CountedExporter):
     # -- the end
 
     def close_within(self, seconds: float) -> None:
-        """Wait for the backend no longer than this, and keep the rest."""
+        """Wait for the backend no longer than this, or than was said before; keep the rest."""
         super().close_within(seconds)
-        self._deadline = time.monotonic() + seconds
+        if self._deadline is None:
+            self._deadline = time.monotonic() + seconds
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:  # noqa: ARG002 - the SDK's name
         """Deliver what is kept; whether nothing of this process is left."""

@@ -36,6 +36,7 @@ from opentelemetry.trace import (
     TraceState,
 )
 
+from lc_otel._errand import call_in_child
 from lc_otel._trace import FinishedSpan, SpanEvent
 
 if sys.platform == "win32":
@@ -120,7 +121,7 @@ class TraceFileExporter(SpanExporter):
             msg = f"max_bytes must be at least 1 and keep at least 0, not {max_bytes} and {keep}"
             raise ValueError(msg)
         self.path = Path(path).absolute()  # a later chdir must not move the file
-        self._lock = self.path.with_name(f".{self.path.name}.lock")
+        self._lock = _Lock(self.path.with_name(f".{self.path.name}.lock"))
         self._max_bytes = max_bytes
         self._keep = keep
         self._failing = False
@@ -149,7 +150,7 @@ class TraceFileExporter(SpanExporter):
         """Do nothing: no file stays open between two exports."""
 
     def _append(self, lines: bytes) -> None:
-        with _locked(self._lock):
+        with self._lock.held():
             size = self.path.stat().st_size if self.path.exists() else 0
             if size and size + len(lines) > self._max_bytes:
                 self._set_aside()
@@ -168,7 +169,7 @@ class TraceFileExporter(SpanExporter):
             re.escape(self.path.stem) + r"-\d{8}T\d{6}\.\d{6}" + re.escape(self.path.suffix)
         )
         aside = sorted(path for path in self.path.parent.iterdir() if name.fullmatch(path.name))
-        for path in aside[: len(aside) - self._keep]:
+        for path in aside[: max(len(aside) - self._keep, 0)]:
             path.unlink(missing_ok=True)
 
 
@@ -200,21 +201,56 @@ def _spell(message: ExportTraceServiceRequest) -> Request:
     return request
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that excludes other threads and processes; it falls when its holder dies."""
-    with path.open("ab") as file:
-        if sys.platform == "win32":
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+class _Lock:
+    """A lock that excludes other threads and processes; it falls when its holder dies.
+
+    Args:
+        path: Its file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: set[int] = set()
+        call_in_child(self._let_go)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait for the lock, and hold it in the block."""
+        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o666)
+        self._opened.add(descriptor)
+        try:
+            _acquire(descriptor)
             try:
                 yield
             finally:
-                file.seek(0)
-                msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX)  # closing the file gives it up
-            yield
+                _release(descriptor)
+        finally:
+            self._opened.discard(descriptor)
+            os.close(descriptor)
+
+    def _let_go(self) -> None:
+        """In a forked child: keep no part in what the parent's threads hold or wait for."""
+        for descriptor in self._opened:
+            os.close(descriptor)
+        self._opened = set()
+
+
+if sys.platform == "win32":
+
+    def _acquire(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
+
+    def _release(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+
+    def _acquire(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def _release(descriptor: int) -> None:
+        # said outright, since a child forked meanwhile may have the file open too
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 class RequestLine(NamedTuple):

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping  # noqa: TC003 - pydantic reads the annotations
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -147,11 +147,19 @@ _DEFAULT_ENDPOINT: Mapping[Protocol, str] = {
 _PROTOCOLS: tuple[Protocol, ...] = ("grpc", "http/protobuf")
 _HTTP_PORT = 4318
 _QUEUE_SIZE = 8192  # spans; a few kB each without content
-_BATCH_SIZE = 512  # OpenTelemetry's own default
+# OpenTelemetry's own defaults
+# https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+_BATCH_SIZE = 512
+_LOG_QUEUE_SIZE = 2048
+_SPAN_DELAY_MS = 5_000.0
+_LOG_DELAY_MS = 1_000.0
+_METRIC_INTERVAL_MS = 60_000.0
+_LONGEST_DELAY_MS = 1_000 * threading.TIMEOUT_MAX
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2: token
 _GRPC_HEADER_NAME = re.compile(r"[0-9A-Za-z_.-]+")  # gRPC over HTTP/2: Header-Name
 _GRPC_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")  # gRPC over HTTP/2: ASCII-Value
-_HTTP_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, section 5.5, as Latin-1
+# RFC 9110, section 5.5, as Latin-1; requests takes no Latin-1 white space at the beginning
+_HTTP_HEADER_VALUE = re.compile(r"(?![\x85\xa0])[\t\x20-\x7e\x80-\xff]*")
 
 
 class Destination(NamedTuple):
@@ -166,7 +174,7 @@ class Destination(NamedTuple):
     @property
     def insecure(self) -> bool | None:
         """Whether the connection is plain text; None where the exporter decides from OTEL_*."""
-        return None if self.endpoint is None else self.endpoint.startswith("http://")
+        return None if self.endpoint is None else urlsplit(self.endpoint).scheme == "http"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -194,6 +202,16 @@ class ExportSettings:
     """Finished spans that may wait to be sent."""
     batch_size: int
     """Spans in one export, at most."""
+    span_delay_ms: float
+    """Milliseconds a span waits at most for its batch to fill."""
+    log_queue_size: int
+    """Log events that may wait to be sent."""
+    log_batch_size: int
+    """Log events in one export, at most."""
+    log_delay_ms: float
+    """Milliseconds a log event waits at most for its batch to fill."""
+    metric_interval_ms: float
+    """Milliseconds from one export of metrics to the next."""
     config: Config
 
 
@@ -223,11 +241,15 @@ def read_export_settings(
         ConfigurationError: A setting cannot be used; names the argument or the variable.
     """
     config = Config() if config is None else config
+    if not isinstance(config, Config):
+        raise ConfigurationError(
+            f"config is {_named(config)}, expected lc_otel.Config(...) with the fields to change."
+        )
     if endpoint is not None:
         _split_endpoint(endpoint, "endpoint")
     if protocol is not None:
         _check_protocol(protocol, "protocol")
-    if timeout is not None and not timeout > 0:
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
         raise ConfigurationError(f"timeout is {timeout!r}, expected seconds above 0.")
     if compression not in (None, "gzip", "none"):
         raise ConfigurationError(f"compression is {compression!r}, expected 'gzip' or 'none'.")
@@ -249,28 +271,43 @@ def read_export_settings(
     if (shown or file) and not (endpoint or _names_a_backend(environ)):
         # a console or a file alone needs no backend, and must not complain about its absence
         traces = None
-    settings = ExportSettings(
+    queue_size = _read_count("OTEL_BSP_MAX_QUEUE_SIZE", _QUEUE_SIZE, environ)
+    batch_size = _read_count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, environ)
+    log_queue_size = _read_count("OTEL_BLRP_MAX_QUEUE_SIZE", _LOG_QUEUE_SIZE, environ)
+    log_batch_size = _read_count("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, environ)
+    return ExportSettings(
         traces=traces,
         metrics=destination("metrics") if traces else None,
         logs=destination("logs") if traces else None,
         console=shown,
-        file=None if file is None else Path(file).absolute(),
-        spool=None if spool is None else Path(spool).absolute(),
+        file=_check_path(file, "file"),
+        spool=_check_path(spool, "spool"),
         flush_on_sigterm=_check_thread(flush_on_sigterm),
         disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
-        headers=headers,
+        headers=_check_headers(headers, traces.protocol if traces else "grpc"),
         timeout=timeout,
         compression=compression,  # type: ignore[arg-type]  # checked above
         service_name=service_name,
         service_version=service_version,
         set_global=set_global,
-        queue_size=(size := _read_count("OTEL_BSP_MAX_QUEUE_SIZE", _QUEUE_SIZE, environ)),
-        batch_size=min(_read_count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, environ), size),
+        queue_size=queue_size,
+        batch_size=min(batch_size, queue_size),
+        span_delay_ms=_read_delay("OTEL_BSP_SCHEDULE_DELAY", _SPAN_DELAY_MS, environ),
+        log_queue_size=log_queue_size,
+        log_batch_size=min(log_batch_size, log_queue_size),
+        log_delay_ms=_read_delay("OTEL_BLRP_SCHEDULE_DELAY", _LOG_DELAY_MS, environ),
+        metric_interval_ms=_read_delay("OTEL_METRIC_EXPORT_INTERVAL", _METRIC_INTERVAL_MS, environ),
         config=config,
     )
-    for name, value in (headers or {}).items():
-        _check_header(name, value, settings.traces.protocol if settings.traces else "grpc")
-    return settings
+
+
+def _check_path(path: str | os.PathLike[str] | None, source: str) -> Path | None:
+    """Make a path absolute: a later chdir must not move it."""
+    if path is None:
+        return None
+    if not isinstance(path, (str, os.PathLike)) or "\0" in os.fspath(path):
+        raise ConfigurationError(f"{source} is {path!r}, expected a path.")
+    return Path(path).absolute()
 
 
 def _check_thread(flush_on_sigterm: bool) -> bool:
@@ -291,12 +328,24 @@ def _read_count(variable: str, default: int, environ: Mapping[str, str]) -> int:
     return int(seen)
 
 
+def _read_delay(variable: str, default: float, environ: Mapping[str, str]) -> float:
+    """Read a time in milliseconds."""
+    seen = environ.get(variable, "").strip() or str(default)
+    try:
+        delay = float(seen)
+    except ValueError:
+        delay = 0
+    if not 0 < delay <= _LONGEST_DELAY_MS:
+        raise ConfigurationError(f"{variable} is {seen!r}, expected milliseconds above 0.")
+    return delay
+
+
 def _names_a_backend(environ: Mapping[str, str]) -> bool:
     """Whether the environment asks for OTLP by name."""
     return bool(
         environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
         or environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-        or "otlp" in environ.get("OTEL_TRACES_EXPORTER", "")
+        or "otlp" in environ.get("OTEL_TRACES_EXPORTER", "").lower()
     )
 
 
@@ -343,19 +392,22 @@ def _read_destination(
     parts = _split_endpoint(given, source)
     has_path = parts.path not in ("", "/")
     if chosen is None:
-        chosen = "http/protobuf" if has_path or parts.port == _HTTP_PORT else "grpc"
+        http = has_path or parts.query or parts.port == _HTTP_PORT
+        chosen = "http/protobuf" if http else "grpc"
     kind = _check_protocol(chosen, "protocol")
+    address = parts._replace(query="").geturl()  # which may hold a key
     if kind == "grpc":
-        if has_path:
+        if has_path or parts.query:
             raise ConfigurationError(
-                f"{source} is {given!r} with protocol grpc, which knows no path; "
-                f"leave {parts.path!r} out, or set protocol http/protobuf."
+                f"{source} is {address!r} with protocol grpc, which knows no path and no query; "
+                f"leave {parts.path or '?...'!r} out, or set protocol http/protobuf."
             )
         return Destination(kind, given if endpoint else None, given)
     if source == own:
-        return Destination(kind, None, given)
-    base = re.sub(r"/v1/(traces|metrics|logs)/?$", "", given)
-    return Destination(kind, _with_path(base, path), base)
+        return Destination(kind, None, address)
+    base = re.sub(r"/v1/(traces|metrics|logs)/?$", "", address)
+    query = f"?{parts.query}" if parts.query else ""
+    return Destination(kind, _with_path(base, path) + query, base)
 
 
 def _with_path(base: str, path: str) -> str:
@@ -373,6 +425,8 @@ def _check_protocol(value: str, source: str) -> Protocol:
 def _split_endpoint(value: str, source: str) -> SplitResult:
     """Take an endpoint apart, or say what is wrong with it."""
     problem = ""
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{source} is {value!r}, expected http://HOST:PORT.")
     try:
         parts = urlsplit(value)
         port = parts.port  # raises where it is no number, or beyond 65535
@@ -397,16 +451,44 @@ def _split_endpoint(value: str, source: str) -> SplitResult:
     return parts
 
 
-def _check_header(name: str, value: str, protocol: Protocol) -> None:
-    """Refuse what the transport would refuse later, on every export; values are never repeated."""
+def _check_headers(
+    headers: Mapping[str, str] | None, protocol: Protocol
+) -> Mapping[str, str] | None:
+    """Refuse what the transport would refuse later, on every export; values are never repeated.
+
+    Spaces around a value are taken away, as they are in OTEL_EXPORTER_OTLP_HEADERS.
+    """
+    if headers is None:
+        return None
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(
+            f"headers is {_named(headers)}, expected a mapping such as {{'x-api-key': '...'}}."
+        )
+    return {name: _check_header(name, value, protocol) for name, value in headers.items()}
+
+
+def _check_header(name: str, value: str, protocol: Protocol) -> str:
+    """Check one; its value as it is sent."""
     grpc = protocol == "grpc"
     if not isinstance(name, str) or not isinstance(value, str):
         raise ConfigurationError(f"header {name!r}: name and value must be strings.")
     if not (_GRPC_HEADER_NAME if grpc else _HEADER_NAME).fullmatch(name):
         hint = "letters, digits, '-', '_' and '.'" if grpc else "letters, digits and '-'"
         raise ConfigurationError(f"header name {name!r}: expected {hint} (protocol {protocol}).")
+    if grpc and name.lower().endswith("-bin"):
+        raise ConfigurationError(
+            f"header name {name!r}: gRPC takes '-bin' for bytes, and only text can be sent; "
+            "use another name, or protocol http/protobuf."
+        )
+    value = value.strip(" \t")
     if not (_GRPC_HEADER_VALUE if grpc else _HTTP_HEADER_VALUE).fullmatch(value):
         raise ConfigurationError(
             f"the value of header {name!r} has characters a header cannot carry; "
             "expected printable ASCII, without line breaks."
         )
+    return value
+
+
+def _named(value: object) -> str:
+    """What something is, without repeating a secret it may hold."""
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

@@ -255,6 +255,32 @@ def test_without_a_terminal_it_is_the_plain_console(capsys: pytest.CaptureFixtur
     assert "\x1b" not in out
 
 
+def test_without_a_standard_output_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program without a console, as pythonw starts it, runs."""
+    monkeypatch.setattr(sys, "stdout", None)
+    with configure(console="live", set_global=False) as pipeline:
+        pipeline.tracer_provider.get_tracer("t").start_span("alone").end()
+
+
+def test_a_forked_child_has_the_streams_back() -> None:
+    """What it prints does not take its parent's picture back."""
+    terminal = Terminal("""
+        import os, warnings
+        warnings.filterwarnings("ignore", "(?s).*fork", DeprecationWarning)
+        mine = sys.stdout
+        with tracer.start_as_current_span("root"):
+            wait()
+            assert sys.stdout is not mine
+            pid = os.fork()
+            if not pid:
+                os._exit(0 if sys.stdout is mine else 1)
+            assert os.waitpid(pid, 0)[1] == 0
+    """)
+    terminal.wait_for("root .*running")
+    terminal.go_on()
+    terminal.finish()
+
+
 def test_another_word_is_refused() -> None:
     """The error says what may be given."""
     with pytest.raises(ConfigurationError, match="console is 'lively', expected True, False or"):

@@ -11,14 +11,17 @@ import textwrap
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from lc_otel import OTelCallbackHandler
 from lc_otel._delivery import CountedExporter
+from lc_otel._errand import Runner
+from lc_otel._install import install, installed, uninstall
 from lc_otel._pipeline import Pipeline, configure
 from lc_otel.config import ConfigurationError
 from tests.receiver import RECEIVERS, Address, Fault, dead_endpoint, grpc_receiver, http_receiver
@@ -242,6 +245,21 @@ def test_flush_and_shutdown_end_in_time_when_the_backend_hangs(backend: Address)
     assert time.monotonic() - began < 1.9
 
 
+@pytest.mark.logs_warnings("the backend hangs")
+@pytest.mark.parametrize("way", ["flush", "shutdown"])
+def test_a_backend_that_hangs_keeps_nothing_out_of_the_file(
+    way: str, backend: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is written first: it is near and quick."""
+    monkeypatch.setattr("lc_otel._pipeline._FILE_DELAY_MS", 60_000)
+    backend.receiver.fault = Fault(delay=3.0)
+    pipeline = open_pipeline(backend, timeout=4.0, file=tmp_path / "t.jsonl")
+    make_spans(pipeline)
+    assert not getattr(pipeline, way)(timeout=1.5)
+    assert "span 0" in (tmp_path / "t.jsonl").read_text()
+    pipeline.shutdown(timeout=0.1)
+
+
 def test_shutdown_sends_what_is_left_and_can_be_called_again(backend: Address) -> None:
     """The second call changes nothing and gives the same answer."""
     pipeline = open_pipeline(backend)
@@ -272,6 +290,38 @@ def test_a_pipeline_that_is_shut_down_leaves_nothing_behind(
     del pipeline
     gc.collect()
     assert reference() is None
+
+
+def test_an_errand_that_comes_behind_the_end_is_not_waited_for() -> None:
+    """A flush that meets a shutdown returns as soon as that is done."""
+    runner = Runner("lc-otel-test")
+    errands = runner._errands
+
+    class Late:
+        def put(self, item: Any) -> None:
+            if item is not None:
+                runner.close()
+            errands.put(item)
+
+    runner._errands = Late()  # type: ignore[assignment]
+    began = time.monotonic()
+    assert not runner.run(lambda: None, 30)
+    assert time.monotonic() - began < 15
+
+
+def test_a_handler_that_was_installed_before_comes_back() -> None:
+    """`instrument` holds again when a pipeline that came later is shut down."""
+    first, second = OTelCallbackHandler(), OTelCallbackHandler()
+    try:
+        install(first)
+        install(second)
+        assert installed() is second
+        uninstall(second)
+        assert installed() is first
+        install(second)
+    finally:
+        uninstall()
+    assert installed() is None
 
 
 class Broken(SpanExporter):
@@ -364,6 +414,33 @@ def test_a_pipeline_after_one_that_was_shut_down_works() -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_pipeline_made_while_the_one_before_shuts_down_works(tmp_path: Path) -> None:
+    """The provider that is closing is not respected as if it were the user's."""
+    done = run_program(
+        """
+        import socket, sys, threading, time
+        from lc_otel import _pipeline, configure
+
+        backend = socket.create_server(("127.0.0.1", 0))  # accepts, and never answers
+        port = backend.getsockname()[1]
+        first = configure(f"http://127.0.0.1:{port}", protocol="http/protobuf", timeout=2)
+        first.tracer_provider.get_tracer("any").start_span("x").end()
+        closing = threading.Thread(target=first.shutdown)
+        closing.start()
+        while _pipeline._active is first:
+            time.sleep(0.001)
+        with configure(file=sys.argv[1]) as second:
+            assert second.tracer_provider is not first.tracer_provider
+            second.tracer_provider.get_tracer("any").start_span("second").end()
+        closing.join()
+        backend.close()
+        """,
+        str(tmp_path / "t.jsonl"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "second" in (tmp_path / "t.jsonl").read_text()
+
+
 def test_a_provider_that_is_there_is_used_and_left_alone(backend: Address) -> None:
     """Spans go to the user's provider only; neither flush nor shutdown takes it over."""
     done = run_program(
@@ -444,3 +521,20 @@ def test_what_an_exporter_refuses_is_one_clear_error(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "zip")
     with pytest.raises(ConfigurationError, match=r"grpc exporter .*zip"):
         configure("http://localhost:4317", set_global=False)
+
+
+def test_a_limit_the_sdk_refuses_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the variable, what it is, and what was expected."""
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+    with pytest.raises(ConfigurationError, match=r"^OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT .* many\.$"):
+        configure("http://localhost:4317", set_global=False)
+
+
+def test_a_small_queue_for_log_events_is_heeded(
+    backend: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its batches are no larger."""
+    monkeypatch.setenv("OTEL_BLRP_MAX_QUEUE_SIZE", "100")
+    with open_pipeline(backend) as pipeline:
+        make_spans(pipeline)
+    assert len(backend.receiver.spans) == 1

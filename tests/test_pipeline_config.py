@@ -139,6 +139,18 @@ def test_a_password_in_an_endpoint_is_refused_and_not_repeated() -> None:
         ({"headers": {"a": "b\nc"}}, "the value of header 'a'"),
         ({"headers": {"a": "käse"}}, "the value of header 'a'"),
         ({"headers": {"a": 1}}, "header 'a': name and value must be strings"),
+        ({"headers": {"a": "käse\n"}}, "the value of header 'a'"),
+        ({"headers": {"X-Key-Bin": "käse"}, "protocol": "grpc"}, "'X-Key-Bin': gRPC takes '-bin'"),
+        ({"headers": {"a": "\xa0käse"}, "protocol": "http/protobuf"}, "the value of header 'a'"),
+        ({"headers": [("a", "käse")]}, "headers is a list, expected a mapping"),
+        ({"headers": "a=käse"}, "headers is a str, expected a mapping"),
+        ({"endpoint": 4317}, "endpoint is 4317, expected http://HOST:PORT"),
+        ({"timeout": "5"}, "timeout is '5', expected seconds"),
+        ({"file": 5}, "file is 5, expected a path"),
+        ({"file": "a\0b"}, "file is 'a\\x00b', expected a path"),
+        ({"spool": "a\0b"}, "spool is 'a\\x00b', expected a path"),
+        ({"config": {"detail": "all"}}, "config is a dict, expected lc_otel.Config(...)"),
+        ({"config": Config}, "config is the class Config, expected lc_otel.Config(...)"),
     ],
 )
 def test_a_bad_argument_is_refused_by_name(arguments: dict[str, object], said: str) -> None:
@@ -147,6 +159,14 @@ def test_a_bad_argument_is_refused_by_name(arguments: dict[str, object], said: s
         read_export_settings(**{"endpoint": LOCAL, **arguments}, environ={})  # type: ignore[arg-type]
     assert said in str(raised.value)
     assert "käse" not in str(raised.value)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_spaces_around_a_header_are_taken_away(protocol: str) -> None:
+    """A key that was copied with one works, and no exporter quotes it in its refusal."""
+    headers = {"authorization": " Bearer key\t"}
+    settings = read_export_settings(endpoint=LOCAL, protocol=protocol, headers=headers, environ={})
+    assert settings.headers == {"authorization": "Bearer key"}
 
 
 @given(st.sampled_from(["grpc", "http/protobuf"]), st.text(), st.text())
@@ -212,7 +232,23 @@ def test_any_endpoint_is_accepted_or_refused_clearly(endpoint: str) -> None:
             {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf", "OTEL_TRACES_EXPORTER": "none"},
             ("http/protobuf", "http://h:9/v1/traces", "http://h:9"),
         ),
+        (
+            {"endpoint": "https://h/otlp?key=x"},
+            {},
+            ("http/protobuf", "https://h/otlp/v1/traces?key=x", "https://h/otlp"),
+        ),
+        (
+            {},
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://h?key=x"},
+            ("http/protobuf", "https://h/v1/traces?key=x", "https://h"),
+        ),
+        (
+            {},
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "https://h/in?key=x"},
+            ("http/protobuf", None, "https://h/in"),
+        ),
         ({}, {"OTEL_TRACES_EXPORTER": "none"}, None),
+        ({}, {"OTEL_TRACES_EXPORTER": "OTLP,console"}, ("grpc", LOCAL, LOCAL)),
         ({"console": True}, {}, None),
         ({"console": True}, {"OTEL_TRACES_EXPORTER": "otlp"}, ("grpc", LOCAL, LOCAL)),
         ({"console": True, "endpoint": LOCAL}, {}, ("grpc", LOCAL, LOCAL)),
@@ -256,3 +292,45 @@ def test_an_exporter_that_is_not_ours_is_refused() -> None:
     """An exporter like zipkin needs a provider of the user's own."""
     with pytest.raises(ConfigurationError, match="OTEL_TRACES_EXPORTER is 'zipkin'"):
         read_export_settings(environ={"OTEL_TRACES_EXPORTER": "zipkin"})
+
+
+def test_a_key_in_an_endpoint_is_not_repeated() -> None:
+    """A query has no place in gRPC, and the error leaves it out."""
+    with pytest.raises(ConfigurationError) as raised:
+        read_export_settings(endpoint="https://h:4317?key=hunter2", protocol="grpc", environ={})
+    assert "no query" in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("scheme", "plain"), [("http", True), ("HTTP", True), ("HTTPS", False)])
+def test_a_scheme_is_read_in_any_case(scheme: str, plain: bool) -> None:
+    """It decides about TLS."""
+    settings = read_export_settings(endpoint=f"{scheme}://h:4317", protocol="grpc", environ={})
+    assert settings.traces is not None
+    assert settings.traces.insecure is plain
+
+
+DELAYS = ("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL")
+COUNTS = (
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    "OTEL_BLRP_MAX_QUEUE_SIZE",
+    "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "x", "nan", "inf"])
+@pytest.mark.parametrize("variable", [*DELAYS, *COUNTS])
+def test_a_variable_of_the_queues_that_cannot_be_is_named(variable: str, value: str) -> None:
+    """With its value, and what was expected."""
+    with pytest.raises(ConfigurationError, match=rf"^{variable} is '{value}', expected .* above 0"):
+        read_export_settings(environ={variable: value})
+
+
+def test_no_batch_is_larger_than_its_queue() -> None:
+    """The SDK refuses that; a small queue alone is asked for in good faith."""
+    settings = read_export_settings(
+        environ={"OTEL_BSP_MAX_QUEUE_SIZE": "100", "OTEL_BLRP_MAX_QUEUE_SIZE": "90"}
+    )
+    assert (settings.queue_size, settings.batch_size) == (100, 100)
+    assert (settings.log_queue_size, settings.log_batch_size) == (90, 90)

@@ -35,6 +35,7 @@ from opentelemetry.trace import (
 
 from lc_otel._pipeline import Pipeline, configure
 from lc_otel._tracefile import (
+    KEEP,
     TraceFileExporter,
     encode_request,
     read_requests,
@@ -301,6 +302,21 @@ def test_a_full_file_is_set_aside(tmp_path: Path) -> None:
     names = [span.name for path in files for span in read(path)[0]]
     assert names == [f"n{n}" for n in range(20 - len(names), 20)]
     assert (tmp_path / "t-mine.jsonl").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2, KEEP])
+def test_as_many_files_set_aside_stay_as_are_to_be_kept(tmp_path: Path, keep: int) -> None:
+    """None goes before there are too many, and then the oldest."""
+    exporter = TraceFileExporter(tmp_path / "t.jsonl", max_bytes=1, keep=keep)
+    kept = []
+    for number in range(keep + 4):
+        exporter.export(agent_trace.build(agent_trace.Node(f"n{number}", number, number + 1)))
+        kept.append(len(list(tmp_path.glob("t-*.jsonl"))))
+    assert kept == [min(number, keep) for number in range(keep + 4)]
+    left = sorted(tmp_path.glob("t*.jsonl"), key=lambda path: (path.stem == "t", path.name))
+    assert [span.name for path in left for span in read(path)[0]] == [
+        f"n{number}" for number in range(3, keep + 4)
+    ]
 
 
 def test_a_batch_larger_than_the_limit_is_written_whole(tmp_path: Path) -> None:

@@ -13,10 +13,13 @@ import pytest
 
 from lc_otel import ConfigurationError
 from lc_otel._pipeline import configure
+from lc_otel._spool import Spool
 from tests.receiver import Fault
 from tests.robustness.conftest import run_program, start_program
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.receiver import Address
 
 START = """
@@ -199,6 +202,199 @@ time.sleep(60)
     assert code == -signal.SIGTERM
     assert_both_came(http_backend)
     assert took < 8
+
+
+@with_signals
+def test_sigterm_before_the_open_runs_were_ended_loses_none(http_backend: Address) -> None:
+    """A shutdown that it comes in goes on to its end."""
+    code, _, err = run_program(
+        START
+        + """
+pipeline = configure(sys.argv[1], sys.argv[2], flush_on_sigterm=True)
+open_run(pipeline.handler)
+end_open_runs = pipeline.handler.end_open_runs
+
+def told_to_end():
+    os.kill(os.getpid(), signal.SIGTERM)
+    return end_open_runs()
+
+pipeline.handler.end_open_runs = told_to_end
+pipeline.shutdown()
+time.sleep(60)
+""",
+        http_backend.endpoint,
+        http_backend.protocol,
+    )
+    assert (code, err) == (-signal.SIGTERM, "")
+    assert_both_came(http_backend)
+
+
+@with_signals
+def test_sigterm_waits_no_longer_for_a_shutdown_than_for_a_delivery(http_backend: Address) -> None:
+    """Whatever time the shutdown has, a backend that hangs does not keep the process."""
+    http_backend.receiver.fault = Fault(http=503, delay=60)
+    code, _, _, took = terminate(
+        """
+import lc_otel._pipeline
+lc_otel._pipeline._DEFAULT_TIMEOUT = 1.0
+pipeline = configure(sys.argv[1], sys.argv[2], flush_on_sigterm=True, timeout=60)
+open_run(pipeline.handler)
+threading.Timer(0.5, print, ["ready"], {"flush": True}).start()
+pipeline.shutdown(50)
+""",
+        http_backend,
+    )
+    assert code == -signal.SIGTERM
+    assert took < 20
+
+
+WAYS_TO_WAIT = {
+    "at work": WAIT,
+    "in a shutdown": """
+threading.Timer(0.5, print, ["ready"], {"flush": True}).start()
+pipeline.shutdown(0.9)
+time.sleep(60)
+""",
+}
+
+
+@with_signals
+@pytest.mark.parametrize("way", WAYS_TO_WAIT)
+def test_what_sigterm_loses_is_said(way: str, http_backend: Address) -> None:
+    """The line with numbers comes before the process dies."""
+    http_backend.receiver.fault = Fault(http=503, delay=60)
+    code, _, err, _ = terminate(
+        """
+import lc_otel._pipeline
+lc_otel._pipeline._DEFAULT_TIMEOUT = 3.0
+pipeline = configure(sys.argv[1], sys.argv[2], flush_on_sigterm=True, timeout=60)
+open_run(pipeline.handler)
+"""
+        + WAYS_TO_WAIT[way],
+        http_backend,
+    )
+    assert code == -signal.SIGTERM
+    assert "2 of 2 spans did not reach" in err
+
+
+OTHERS = {
+    "open": "",
+    "shut down": "first.shutdown()",
+    "shut down elsewhere": "t = threading.Thread(target=first.shutdown); t.start(); t.join()",
+}
+
+
+@with_signals
+@pytest.mark.parametrize("other", OTHERS)
+def test_sigterm_delivers_of_every_pipeline(other: str, http_backend: Address) -> None:
+    """Whichever came first, and whichever is shut down already."""
+    code, _, err, _ = terminate(
+        f"""
+first, second = (
+    configure(sys.argv[1], sys.argv[2], set_global=False, flush_on_sigterm=True) for _ in "12"
+)
+open_run(first.handler)
+open_run(second.handler)
+{OTHERS[other]}
+"""
+        + WAIT,
+        http_backend,
+    )
+    assert (code, err) == (-signal.SIGTERM, "")
+    assert [span.attributes[OUTCOME] for span in http_backend.receiver.spans] == ["incomplete"] * 4
+
+
+@with_signals
+def test_sigterm_after_all_pipelines_are_shut_down_just_kills(http_backend: Address) -> None:
+    """Also where the handler could not be taken away, off the main thread; a new one may come."""
+    code, _, err, _ = terminate(
+        """
+for _ in range(2):
+    pipeline = configure(sys.argv[1], sys.argv[2], set_global=False, flush_on_sigterm=True)
+    open_run(pipeline.handler)
+    thread = threading.Thread(target=pipeline.shutdown)
+    thread.start()
+    thread.join()
+"""
+        + WAIT,
+        http_backend,
+    )
+    assert (code, err) == (-signal.SIGTERM, "")
+    assert len(http_backend.receiver.spans) == 4
+
+
+@with_signals
+def test_a_handler_of_the_programs_may_shut_down_in_a_shutdown(http_backend: Address) -> None:
+    """It does not wait for the main thread, in which it runs itself."""
+    http_backend.receiver.fault = Fault(http=503, delay=60)
+    code, out, _, _ = terminate(
+        """
+def end(number, frame):
+    print(pipeline.shutdown(1), flush=True)
+    os._exit(7)
+
+signal.signal(signal.SIGTERM, end)
+pipeline = configure(sys.argv[1], sys.argv[2], timeout=60)
+open_run(pipeline.handler)
+threading.Timer(0.5, print, ["ready"], {"flush": True}).start()
+pipeline.shutdown(50)
+""",
+        http_backend,
+    )
+    assert (code, out) == (7, "False\n")
+
+
+def test_what_an_interrupt_breaks_off_is_done_at_exit(http_backend: Address) -> None:
+    """Ctrl-C in the middle of a shutdown loses nothing."""
+    code, _, err = run_program(
+        START
+        + """
+pipeline = configure(sys.argv[1], sys.argv[2])
+open_run(pipeline.handler)
+end_open_runs = pipeline.handler.end_open_runs
+
+def interrupted():
+    pipeline.handler.end_open_runs = end_open_runs
+    raise KeyboardInterrupt
+
+pipeline.handler.end_open_runs = interrupted
+try:
+    pipeline.shutdown()
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+        http_backend.endpoint,
+        http_backend.protocol,
+    )
+    assert (code, err) == (0, "")
+    assert_both_came(http_backend)
+
+
+@with_signals
+def test_an_interrupt_while_a_spool_waits_for_the_backend_keeps_all(
+    http_backend: Address, tmp_path: Path
+) -> None:
+    """What is on its way then is on disk when the program has ended."""
+    http_backend.receiver.fault = Fault(http=503, delay=60)
+    code, out, err = run_program(
+        START
+        + """
+signal.signal(signal.SIGINT, signal.default_int_handler)
+pipeline = configure(sys.argv[1], sys.argv[2], spool=sys.argv[3], timeout=60)
+open_run(pipeline.handler)
+threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
+try:
+    pipeline.shutdown(4)
+except KeyboardInterrupt:
+    print("interrupted")
+""",
+        http_backend.endpoint,
+        http_backend.protocol,
+        str(tmp_path),
+    )
+    assert (code, out) == (0, "interrupted\n")
+    assert "2 of 2 spans did not reach" in err
+    assert sum(entry.spans for entry in Spool(tmp_path).entries()) == 2
 
 
 @with_signals

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lc_otel._tracefile import read_spans
 from tests.receiver import Fault
 from tests.robustness.conftest import run_program
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.receiver import Address
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
@@ -178,3 +181,109 @@ def test_a_fork_waits_no_longer_for_a_backend_that_hangs(http_backend: Address) 
     assert (code, err) == (0, "")
     assert float(out) < 2
     assert [span.name for span in http_backend.receiver.spans] == ["parent"]
+
+
+def test_a_fork_in_the_middle_of_a_write_stops_no_trace_file(tmp_path: Path) -> None:
+    """The child has no part in the lock its parent holds: both go on to write."""
+    code, out, err = run_program(
+        """
+        import os, pathlib, sys, threading, warnings
+        from lc_otel import configure
+
+        warnings.filterwarnings("ignore", "(?s).*fork", DeprecationWarning)  # as above
+        writing, go_on = threading.Event(), threading.Event()
+        open_ = pathlib.Path.open
+
+        def slow_open(path, mode="r", *args, **kwargs):
+            if mode == "a+b":
+                writing.set()
+                go_on.wait(20)
+            return open_(path, mode, *args, **kwargs)
+
+        pathlib.Path.open = slow_open
+        pipeline = configure(file=sys.argv[1])
+        tracer = pipeline.tracer_provider.get_tracer("test")
+        tracer.start_span("parent").end()
+        assert writing.wait(20)
+        parent_is_done, tell = os.pipe()
+        pid = os.fork()
+        go_on.set()
+        if not pid:
+            os.read(parent_is_done, 1)
+            tracer.start_span("child").end()
+            os._exit(0 if pipeline.flush() else 1)
+        tracer.start_span("parent again").end()
+        flushed = pipeline.flush()
+        os.write(tell, b".")
+        assert os.waitpid(pid, 0)[1] == 0
+        assert flushed, "not while the child lives"
+        """,
+        str(tmp_path / "t.jsonl"),
+    )
+    assert (code, out, err) == (0, "", "")
+    spans = read_spans(tmp_path / "t.jsonl", pytest.fail)
+    assert [span.name for span in spans] == ["parent", "parent again", "child"]
+
+
+@pytest.mark.parametrize("printer", ["_console.TreePrinter", "_live.LivePrinter"])
+def test_a_child_prints_with_a_lock_of_its_own(printer: str) -> None:
+    """A thread of the parent prints while it forks: the child prints all the same."""
+    code, out, err = run_program(
+        """
+        import faulthandler, importlib, os, sys, warnings
+        from opentelemetry.sdk.trace import TracerProvider
+
+        warnings.filterwarnings("ignore", "(?s).*fork", DeprecationWarning)  # as above
+        module, _, name = sys.argv[1].partition(".")
+        printer = getattr(importlib.import_module(f"lc_otel.{module}"), name)()
+        provider = TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(printer)
+        printer._lock.acquire()
+        pid = os.fork()
+        if not pid:
+            faulthandler.dump_traceback_later(20, exit=True)
+            provider.get_tracer("test").start_span("in the child").end()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        printer._lock.release()
+        provider.shutdown()
+        """,
+        printer,
+    )
+    assert (code, err) == (0, "")
+    assert "in the child" in out
+
+
+def test_a_child_prints_only_what_ended_in_it() -> None:
+    """Of a trace that was half done when it was forked, the parent prints the parent's half."""
+    code, out, err = run_program(
+        """
+        import os, sys, warnings
+        from lc_otel import configure
+
+        warnings.filterwarnings("ignore", "(?s).*fork", DeprecationWarning)  # as above
+        pipeline = configure(console=True)
+        tracer = pipeline.tracer_provider.get_tracer("test")
+        root = tracer.start_as_current_span("root")
+        root.__enter__()
+        tracer.start_span("before").end()
+        for spans in ([], ["one", "two"]):
+            pid = os.fork()
+            if not pid:
+                for span in spans:
+                    tracer.start_span(span).end()
+                pipeline.shutdown()
+                os._exit(0)
+            assert os.waitpid(pid, 0)[1] == 0
+        print("-- parent", flush=True)
+        root.__exit__(None, None, None)
+        """
+    )
+    assert (code, err) == (0, "")
+    child, parent = out.split("-- parent")
+    assert child.count("unfinished") == 1
+    assert "one" in child
+    assert "two" in child
+    assert "before" not in child
+    assert "before" in parent
+    assert "one" not in parent
