@@ -193,6 +193,12 @@ def _read_parts(message: Any, content: Any, answers: bool, reader: Reader) -> It
         return
     if extra:
         yield from _read_extra(extra, reader)
+    yield from _read_calls(calls, invalid, extra, reader)
+
+
+def _read_calls(
+    calls: Sequence[Any], invalid: Sequence[Any], extra: Mapping[Any, Any], reader: Reader
+) -> Iterator[Part]:
     for call in calls or (() if invalid else sequence(extra.get("tool_calls"))):
         yield _read_call(call, reader)
     for call in invalid:
