@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from opentelemetry import environment_variables as api_variables
 from opentelemetry import trace
+from opentelemetry.sdk import environment_variables as sdk_variables
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
@@ -158,7 +160,7 @@ _OTLP_SETTINGS: Mapping[str, str] = {
     "CERTIFICATE": "file with the authority that vouches for the backend",
     "CLIENT_CERTIFICATE": "our certificate, for mutual TLS",
     "CLIENT_KEY": "its key",
-    "INSECURE": "gRPC without TLS, for an endpoint without a scheme",
+    "INSECURE": "false: gRPC speaks TLS to an http:// address too; true changes nothing",
 }
 MEANINGS: Mapping[str, str] = {
     # https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
@@ -174,9 +176,18 @@ MEANINGS: Mapping[str, str] = {
     "OTEL_BSP_EXPORT_TIMEOUT": "milliseconds one batch may take",
     "OTEL_BSP_MAX_QUEUE_SIZE": "spans that may wait",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "spans in one export",
+    "OTEL_BLRP_SCHEDULE_DELAY": "milliseconds a log event waits at most for its batch",
+    "OTEL_BLRP_EXPORT_TIMEOUT": "milliseconds one batch of log events may take",
+    "OTEL_BLRP_MAX_QUEUE_SIZE": "log events that may wait",
+    "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "log events in one export",
     "OTEL_METRIC_EXPORT_INTERVAL": "milliseconds from one export of metrics to the next",
+    "OTEL_METRIC_EXPORT_TIMEOUT": "milliseconds one export of metrics may take",
+    "OTEL_ATTRIBUTE_COUNT_LIMIT": "attributes a span, event, link or log event keeps",
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": "attributes an event of a span keeps",
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": "attributes a link of a span keeps",
     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "attributes a span keeps",
     "OTEL_SPAN_EVENT_COUNT_LIMIT": "events a span keeps",
+    "OTEL_SPAN_LINK_COUNT_LIMIT": "links a span keeps",
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "characters of a value; cuts JSON in the middle",
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "characters of a value; cuts JSON in the middle",
     "OTEL_PROPAGATORS": "how a trace travels in headers",
@@ -189,7 +200,14 @@ MEANINGS: Mapping[str, str] = {
         for setting, meaning in _OTLP_SETTINGS.items()
     },
 }
-_SECRET = re.compile("HEADERS|KEY")
+OTHERS = {
+    # what OpenTelemetry knows besides
+    value
+    for home in (api_variables, sdk_variables)
+    for value in vars(home).values()
+    if isinstance(value, str) and value.startswith("OTEL_")
+}
+_SECRET = re.compile("HEADERS|KEY|PASSWORD|TOKEN")
 _SAMPLERS = (
     # what the SDK knows
     "always_on",
@@ -213,14 +231,17 @@ def check_variables(environ: Mapping[str, str]) -> Findings:
         if meaning:
             yield Finding("ok", f"{name} = {shown}: {meaning}")
             continue
-        near = difflib.get_close_matches(name, MEANINGS, 1, 0.9)
+        if name in OTHERS:
+            yield Finding("ok", f"{name} = {shown}: known to OpenTelemetry")
+            continue
+        near = difflib.get_close_matches(name, {*MEANINGS, *OTHERS}, 1, 0.9)
         if near:
             yield Finding("warn", f"{name} is not read by anybody", f"did you mean {near[0]}?")
         else:
             yield Finding("note", f"{name} is not read by lc-otel")
     yield from _check_headers(environ)
-    sampler = environ.get("OTEL_TRACES_SAMPLER", "parentbased_always_on")
-    if sampler.lower() not in _SAMPLERS:
+    sampler = environ.get("OTEL_TRACES_SAMPLER", "")
+    if sampler and sampler.lower() not in _SAMPLERS:  # empty means unset
         yield Finding(
             "warn",
             f"OTEL_TRACES_SAMPLER is {sampler!r}, which is passed over: every trace is recorded",
@@ -370,16 +391,32 @@ def check_backend(backend: Backend) -> Findings:
         return
     destination = settings.traces
     yield Finding("ok", f"spans go to {destination.address} over {destination.protocol}")
-    if settings.metrics:
-        yield Finding(
-            "note", "metrics go there too; OTEL_METRICS_EXPORTER=none, if it takes spans only"
-        )
+    for signal, name, other in (
+        ("METRICS", "metrics", settings.metrics),
+        ("LOGS", "log events", settings.logs),
+    ):
+        if other:
+            yield _say_destination(signal, name, other, destination)
     try:
         yield from _connect(destination)
     except _UnreachableError as unreachable:
         yield unreachable.finding
         return
     yield from _probe(settings, destination, backend)
+
+
+def _say_destination(signal: str, name: str, where: Destination, spans: Destination) -> Finding:
+    """Say where another signal goes than spans."""
+    off = f"OTEL_{signal}_EXPORTER=none"
+    same = all(
+        getattr(urlsplit(where.address), part) == getattr(urlsplit(spans.address), part)
+        for part in ("scheme", "netloc")
+    )
+    if same and where.protocol == spans.protocol:
+        return Finding("note", f"{name} go there too; {off}, if it takes spans only")
+    return Finding(
+        "note", f"{name} go to {where.address} over {where.protocol}; {off} sends none of them"
+    )
 
 
 class _UnreachableError(Exception):

@@ -30,5 +30,12 @@ def lc_otel_trace(request: pytest.FixtureRequest) -> Iterator[Captured]:
     from lc_otel.testing import capture  # noqa: PLC0415
 
     marker = request.node.get_closest_marker("lc_otel")
+    if marker and marker.args:
+        seen = ", ".join(map(repr, marker.args))
+        pytest.fail(
+            f"@pytest.mark.lc_otel({seen}): expected fields of Config by name, as in "
+            "@pytest.mark.lc_otel(capture_content=True)",
+            pytrace=False,
+        )
     with capture(Config(**marker.kwargs) if marker else None) as captured:
         yield captured

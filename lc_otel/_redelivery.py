@@ -31,7 +31,7 @@ RETRY = 5.0
 
 _TICK = 0.02  # seconds; how soon a shutdown is noticed by who waits for a backend
 
-_REFUSED = re.compile(r"INVALID_ARGUMENT|(400|413|422)\b|.*larger than max", re.DOTALL)
+REFUSED = re.compile(r"INVALID_ARGUMENT|(400|413|422)\b|.*larger than max", re.DOTALL)
 """Answers that will be the same the next time: the request itself is at fault. All others, a wrong
 API key among them, are about the backend and may pass."""
 
@@ -87,7 +87,7 @@ class SpooledExporter(CountedExporter):
                 with self._counting:
                     self.exported += len(spans)
                 return SpanExportResult.SUCCESS
-            if _REFUSED.match(sending.reason):
+            if REFUSED.match(sending.reason):
                 self._lose(len(spans), sending.reason)
                 return SpanExportResult.FAILURE
         return self._keep(sending)
@@ -215,7 +215,7 @@ class SpooledExporter(CountedExporter):
             return False
         if sending.reason is None:
             return True
-        if not _REFUSED.match(sending.reason):
+        if not REFUSED.match(sending.reason):
             self.last_error = sending.reason
             return False
         entry.path.unlink(missing_ok=True)

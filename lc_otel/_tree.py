@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -46,8 +47,13 @@ _MODEL_CALLS = {
 _INPUT = ("gen_ai.usage.input_tokens", "llm.token_count.prompt")
 _OUTPUT = ("gen_ai.usage.output_tokens", "llm.token_count.completion")
 _CACHED = ("gen_ai.usage.cache_read.input_tokens", "llm.token_count.prompt_details.cache_read")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _LEAST_NAME_WIDTH = 16
+_LEAST_SHOWN = 5e-6  # seconds; less is 0.00 ms
+
+_MARKS = {"Mn", "Me"}  # categories of what is drawn over the character before
+_UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"  # spaces without width, and joiners
+_WIDENS = "\N{VARIATION SELECTOR-16}"  # makes an emoji of the character before
 
 
 def guides_fit(encoding: str | None) -> bool:
@@ -77,39 +83,47 @@ def render_tree(
 
     Args:
         trace: The spans to draw.
-        width: Columns no line may exceed; long names are cut, the figures never.
+        width: Columns no line may exceed; long names are cut, and where that is not enough the
+            figures are left out, tokens first.
         unicode: Draw with box characters, else with ASCII.
         color: Add ANSI colours.
         note: Said in the header, for a trace that is not whole.
     """
     guides = _UNICODE if unicode else _ASCII
     rows = [_Row.of(span, prefix, guides) for prefix, span in _walk(trace, guides)]
+    longest = max((_count_cells(row.label) for row in rows), default=0)
+    least = min(longest, _LEAST_NAME_WIDTH)
     columns = [max((len(row.figures[i]) for row in rows), default=0) for i in range(2)]
-    figures_width = sum(column + 2 for column in columns if column)
-    detail_width = max((len(row.detail) for row in rows), default=0)
+    while columns and least + _sum_columns(columns) > width:
+        columns.pop()
+    room = width - _sum_columns(columns)
+    detail_width = max((_count_cells(row.detail) for row in rows), default=0)
     detail_width = detail_width + 2 if detail_width else 0
-    longest = max((len(row.label) for row in rows), default=0)
-    name_width = max(min(longest, width - figures_width - detail_width), _LEAST_NAME_WIDTH)
-    detail_room = max(width - name_width - figures_width - 2, 0)
+    name_width = max(min(longest, room - detail_width), min(_LEAST_NAME_WIDTH, room))
     lines = _header(trace, guides, width, note)
     if color:
         lines = [f"{_DIM}{line}{_RESET}" for line in lines]
     for row in rows:
-        label = _cut(row.label, name_width, guides).ljust(name_width)
+        label = _cut(row.label, name_width, guides)
+        label += " " * (name_width - _count_cells(label))
         figures = "".join(
             f"  {text:>{column}}"
-            for text, column in zip(row.figures, columns, strict=True)
+            for text, column in zip(row.figures, columns, strict=False)  # some may be left out
             if column
         )
-        detail = _cut(row.detail, detail_room, guides)
+        detail = _cut(row.detail, max(room - name_width - 2, 0), guides)
         if color:
             label = f"{_BOLD}{label}{_RESET}" if not row.prefix_width else label
             figures = f"{_DIM}{figures}{_RESET}"
             detail = f"{_RED}{detail}{_RESET}" if row.failed and detail else detail
-        lines.append(
-            f"{label}{figures}  {detail}".rstrip() if not color else f"{label}{figures}  {detail}"
-        )
+        line = f"{label}{figures}  {detail}" if detail else f"{label}{figures}"
+        lines.append(line if color else line.rstrip())
     return "\n".join(lines)
+
+
+def _sum_columns(columns: Sequence[int]) -> int:
+    """How much room figures take, each two cells from what stands before it."""
+    return sum(column + 2 for column in columns if column)
 
 
 class _Row(NamedTuple):
@@ -168,7 +182,7 @@ def _header(trace: Trace, guides: _Guides, width: int, note: str) -> list[str]:
     lines = [parts[0]]
     for part in parts[1:]:
         longer = f"{lines[-1]} {guides.dot} {part}"
-        if len(longer) <= width:
+        if _count_cells(longer) <= width:
             lines[-1] = longer
         else:
             lines.append(f"  {part}")
@@ -214,10 +228,13 @@ def _first(span: FinishedSpan, keys: Sequence[str]) -> int | None:
 
 def _duration(seconds: float) -> str:
     """Three significant figures at most: 4.21 ms, 312 ms, 1.20 s, 2 m 05 s."""
-    if seconds >= 60:  # noqa: PLR2004  # seconds in a minute
+    if seconds <= -_LEAST_SHOWN:  # of a clock that was set back
+        return f"-{_duration(-seconds)}"
+    rounded = abs(float(f"{seconds:.3g}"))  # before the unit is chosen: 999.9 ms are a second
+    if rounded >= 60:  # noqa: PLR2004  # seconds in a minute
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes} m {rest:02} s"
-    value, unit = (seconds, "s") if seconds >= 1 else (seconds * 1e3, "ms")
+    value, unit = (rounded, "s") if rounded >= 1 else (rounded * 1e3, "ms")
     digits = 0 if value >= 100 else 1 if value >= 10 else 2  # noqa: PLR2004  # significant figures
     return f"{value:.{digits}f} {unit}"
 
@@ -227,5 +244,27 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def _count_cells(text: str) -> int:
+    """How many cells a terminal gives a text, at most: some join emoji, and need fewer."""
+    return len(text) if text.isascii() else sum(map(_cells_of, text))
+
+
+def _cells_of(character: str) -> int:
+    if character in _UNSEEN:
+        return 0
+    if unicodedata.category(character) in _MARKS:
+        return int(character == _WIDENS)
+    wide = unicodedata.east_asian_width(character) in {"W", "F"}
+    return 2 if wide or "\U0001f000" <= character <= "\U0001faff" else 1  # emoji newer than Python
+
+
 def _cut(text: str, width: int, guides: _Guides) -> str:
-    return text if len(text) <= width else text[: max(width - 1, 0)] + guides.cut
+    if _count_cells(text) <= width:
+        return text
+    room, kept = width - 1, 0
+    for character in text:
+        room -= _cells_of(character)
+        if room < 0:
+            break
+        kept += 1
+    return text[:kept] + guides.cut if width > 0 else ""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lc_otel._commands import COMMANDS, CommandError
@@ -28,10 +30,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 when it did what was asked, 1 when it could not, 2 when the arguments make no sense.
     """
     words = sys.argv[1:] if argv is None else argv
+    _prepare_output()
     try:
         return _run(_build_parser(words).parse_args(words))
+    except ConfigurationError as error:
+        print(f"lc-otel: {error}", file=sys.stderr)
+        return USAGE_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _prepare_output() -> None:
+    """Let output that is closed (``>&-``) take everything, and spell out what others cannot."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _Nowhere())
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
+
+
+class _Nowhere(io.TextIOBase):
+    """Output that nobody sees."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -43,7 +65,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return USAGE_ERROR if isinstance(error, ConfigurationError) else 1
     except OSError as error:
         # nothing can be printed: leave the interpreter nothing to flush
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(io.UnsupportedOperation):  # a stdout that is no file
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # the reader has gone (`| head`), and knows
             print(f"lc-otel {arguments.command}: {error.strerror or error}", file=sys.stderr)
         return 1

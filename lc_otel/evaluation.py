@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from opentelemetry import _logs, trace
@@ -45,7 +45,8 @@ def traceparent(target: Target) -> str:
 
     Raises:
         LookupError: No run of this id is known to this process.
-        ValueError: A string is neither a run_id nor a traceparent, or there is no such span.
+        ValueError: It is neither a run_id nor a traceparent nor of a span, or there is no such
+            span.
     """
     context = _read(target)
     return (
@@ -87,8 +88,8 @@ def record_evaluation(
         raise ValueError("name is empty; name the metric that was evaluated.")
     if score is None and label is None and explanation is None:
         raise ValueError(f"evaluation {name!r} says nothing; give a score, label or explanation.")
-    if score is not None and not math.isfinite(score):
-        raise ValueError(f"the score of {name!r} is {score}, expected a finite number.")
+    if score is not None:
+        _check_score(name, score)
     span = NonRecordingSpan(_read(target))
     provider = _logs.get_logger_provider() if logger_provider is None else logger_provider
     if type(provider).__module__.startswith("opentelemetry._logs"):  # the API's stand-ins
@@ -111,6 +112,18 @@ def record_evaluation(
     )
 
 
+def _check_score(name: str, score: Any) -> None:
+    """Refuse what is no finite number; a string of digits is none."""
+    try:
+        finite = math.isfinite(score)
+    except OverflowError:
+        raise ValueError(f"the score of {name!r} is more than a float can hold.") from None
+    except (TypeError, ValueError):  # of what is no number, such as an array
+        finite = False
+    if not finite:
+        raise ValueError(f"the score of {name!r} is {score!r:.80}, expected a finite number.")
+
+
 def _read(target: Target) -> SpanContext:
     """Find the span context that is meant."""
     if isinstance(target, Span):
@@ -119,6 +132,10 @@ def _read(target: Target) -> SpanContext:
         target = _parse(target)
     if isinstance(target, UUID):
         return _look_up(target)
+    if not isinstance(target, SpanContext):
+        raise ValueError(  # noqa: TRY004  # as for a string that names nothing
+            f"{target!r:.80} is neither a run_id nor a traceparent, nor a span or its context."
+        )
     if not target.is_valid:
         raise ValueError("the span context is invalid: the run was not recorded.")
     return target

@@ -53,12 +53,12 @@ class ToolCall:
     @property
     def arguments(self) -> Any:
         """What the tool was called with; None where content was not captured."""
-        return _content(self.span, "gen_ai.tool.call.arguments")
+        return _content(self.span, "gen_ai.tool.call.arguments", "input.value")
 
     @property
     def result(self) -> Any:
         """What the tool returned; None where content was not captured, or the tool failed."""
-        return _content(self.span, "gen_ai.tool.call.result")
+        return _content(self.span, "gen_ai.tool.call.result", "output.value")
 
 
 class CapturedTrace:
@@ -132,13 +132,16 @@ class CapturedTrace:
         return "\n".join(lines)
 
     def assert_tree(self, expected: str) -> None:
-        """Compare `tree` with what is expected, whose own indentation and blank edges don't count.
+        """Compare `tree` with what is expected.
+
+        Neither the indentation of all of it counts, nor blank lines around it, nor white space at
+        the end of a line.
 
         Raises:
             AssertionError: They differ; the message shows both in one.
         """
         __tracebackhide__ = True
-        seen, wanted = self.tree(), _dedent(expected)
+        seen, wanted = _dedent(self.tree()), _dedent(expected)
         if seen != wanted:
             lines = difflib.ndiff(wanted.splitlines(), seen.splitlines())
             both = "\n".join(line for line in lines if not line.startswith("?"))
@@ -163,10 +166,8 @@ class CapturedTrace:
 
     def _repr_html_(self) -> str:
         """The spans as nested lists; each opens to its attributes."""
-        roots = [
-            _html_of(trace, root) for trace in group_traces(self.spans) for root in trace.roots
-        ]
-        return "".join(roots) or "<p>no spans yet</p>"
+        pieces = [piece for trace in group_traces(self.spans) for piece in _html_of(trace)]
+        return "".join(pieces) or "<p>no spans yet</p>"
 
 
 class Captured(CapturedTrace):
@@ -313,8 +314,9 @@ def _run_type(span: FinishedSpan) -> object:
     return span.attributes.get(RUN_TYPE)
 
 
-def _content(span: FinishedSpan, attribute: str) -> Any:
-    value = span.attributes.get(attribute)
+def _content(span: FinishedSpan, *attributes: str) -> Any:
+    """The first of several attributes, one a convention, that there is."""
+    value = next((span.attributes[name] for name in attributes if name in span.attributes), None)
     if not isinstance(value, str) or not value.startswith(("{", "[")):
         return value  # a text is written as it is, and "5" is no number
     try:
@@ -330,22 +332,26 @@ def _how_it_ended(span: FinishedSpan) -> str:
     return "" if outcome == "ok" else f" [{outcome}]"
 
 
-def _html_of(trace: Trace, span: FinishedSpan) -> str:
-    """One span and what is below it; what it says comes from strangers, and is escaped."""
-    tokens = sum_tokens([span])
-    said = f"<b>{html.escape(span.name)}</b>{html.escape(_how_it_ended(span))}"
-    if tokens.input or tokens.output:
-        said += f" {tokens.input:,}\N{RIGHTWARDS ARROW}{tokens.output:,} tokens"
-    rows = "".join(
-        f"<tr><td>{html.escape(key)}</td>"
-        f'<td style="text-align:left;white-space:pre-wrap">{html.escape(str(value))}</td></tr>'
-        for key, value in sorted(span.attributes.items())
-    )
-    below = "".join(_html_of(trace, child) for child in trace.children(span))
-    return (
-        f'<div style="margin-left:1.2em"><details><summary>{said}</summary>'
-        f"<table>{rows}</table></details>{below}</div>"
-    )
+def _html_of(trace: Trace) -> Iterator[str]:
+    """Every span, and below it its children; what it says comes from strangers, and is escaped."""
+    unclosed = 0
+    for depth, span in trace.walk():
+        yield "</div>" * (unclosed - depth)
+        unclosed = depth + 1
+        tokens = sum_tokens([span])
+        said = f"<b>{html.escape(span.name)}</b>{html.escape(_how_it_ended(span))}"
+        if tokens.input or tokens.output:
+            said += f" {tokens.input:,}\N{RIGHTWARDS ARROW}{tokens.output:,} tokens"
+        rows = "".join(
+            f"<tr><td>{html.escape(key)}</td>"
+            f'<td style="text-align:left;white-space:pre-wrap">{html.escape(str(value))}</td></tr>'
+            for key, value in sorted(span.attributes.items())
+        )
+        yield (
+            f'<div style="margin-left:1.2em"><details><summary>{said}</summary>'
+            f"<table>{rows}</table></details>"
+        )
+    yield "</div>" * unclosed
 
 
 def _dedent(text: str) -> str:

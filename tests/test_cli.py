@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 import lc_otel
 from lc_otel import __version__
 from lc_otel._commands import COMMANDS
+from lc_otel._tracefile import TraceFileExporter
 from lc_otel.cli import main
+from tests.agent_trace import Node, build
+from tests.receiver import http_receiver
 from tests.versions import STRICT, needs_create_agent
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-def run(*arguments: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run ``python -m lc_otel``."""
     return subprocess.run(
         [*STRICT, "-m", "lc_otel", *arguments],
-        stdout=stdout,
-        stderr=subprocess.PIPE,
+        capture_output=True,
+        env={**os.environ, **environ},
         text=True,
         timeout=60,
         check=False,
@@ -92,6 +100,68 @@ def test_the_demo_without_its_extra_says_what_to_install() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "pip install 'lc-otel[demo]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_a_limit_that_is_no_number_is_one_line(command: str) -> None:
+    """OpenTelemetry's SDK cannot even be imported then: the line names the variable."""
+    done = run(command, "traces.jsonl", OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="abc")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def trace_file(tmp_path: Path) -> Path:
+    """A file of one trace, with a name that ASCII lacks."""
+    path = tmp_path / "größe.jsonl"
+    TraceFileExporter(path).export(build(Node("größe", 0, 1)))
+    return path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its shell closes no output")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize(
+    "arguments", [["view", "{path}"], ["view", "nothing"], ["doctor", "--json"]]
+)
+def test_output_that_is_closed_is_no_error(
+    trace_file: Path, arguments: list[str], closed: str
+) -> None:
+    """What would be said is lost, and what goes to one output does not come out of the other."""
+    command = [
+        sys.executable,
+        "-m",
+        "lc_otel",
+        *(word.format(path=trace_file) for word in arguments),
+    ]
+    done, open_one = (
+        subprocess.run(
+            ["sh", "-c", f'"$@" {how}', "sh", *command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        for how in (closed, "")
+    )
+    assert done.returncode == open_one.returncode
+    assert done.stderr == ("" if "2>" in closed else open_one.stderr)
+    assert done.stdout == ("" if closed.startswith(">") else open_one.stdout)
+
+
+def test_a_name_that_the_output_lacks_is_spelled_out(trace_file: Path) -> None:
+    """The work is done, and said in the characters that there are."""
+    page = trace_file.with_suffix(".html")
+    done = run("view", str(trace_file), "--html", str(page), PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "gr\\xf6\\xdfe.html; open file://" in done.stdout
+    assert page.exists()
+    with http_receiver() as backend:
+        where = ("--endpoint", backend.endpoint, "--protocol", backend.protocol)
+        done = run("send", str(trace_file), *where, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("sent 1 spans of ")
+    assert "gr\\xf6\\xdfe.jsonl" in done.stdout
 
 
 HEAVY = {"grpc", "langchain", "langchain_core", "langgraph", "pydantic", "requests"}

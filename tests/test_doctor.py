@@ -373,6 +373,82 @@ def test_a_sampler_that_is_none_is_said() -> None:
     assert "parentbased_traceidratio" in found.next_step
 
 
+def test_an_empty_sampler_is_none() -> None:
+    """The specification takes an empty value as unset."""
+    found = check_variables({"OTEL_TRACES_SAMPLER": ""})
+    assert [finding for finding in found if finding.status == "warn"] == []
+
+
+@pytest.mark.logs_warnings("headers that are none, as every value here")
+def test_what_opentelemetry_reads_is_no_typo() -> None:
+    """No variable that the SDK or the API knows is said to be read by nobody."""
+    from opentelemetry import environment_variables as api
+    from opentelemetry.sdk import environment_variables as sdk
+
+    names = {
+        value
+        for home in (api, sdk)
+        for value in vars(home).values()
+        if isinstance(value, str) and value.startswith("OTEL_")
+    }
+    assert "OTEL_BLRP_MAX_QUEUE_SIZE" in names
+    found = list(check_variables(dict.fromkeys(names, "1")))
+    assert [finding.said for finding in found if " is not read by " in finding.said] == []
+    said = "\n".join(finding.said for finding in found)
+    assert "OTEL_BLRP_MAX_QUEUE_SIZE = '1': log events that may wait" in said
+
+
+def test_a_password_is_not_shown() -> None:
+    """Nor what else a variable's name says to be a secret."""
+    found = check_variables({"OTEL_EXPORTER_JAEGER_PASSWORD": "s3cret", "OTEL_TOKEN": "s3cret"})
+    assert not any("s3cret" in finding.said for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "{endpoint}",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            },
+            ["metrics go there too", "log events go there too"],
+        ),
+        (
+            {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "{endpoint}/v1/traces"},
+            [
+                "metrics go to http://localhost:4317 over grpc; OTEL_METRICS_EXPORTER=none",
+                "log events go to http://localhost:4317 over grpc; OTEL_LOGS_EXPORTER=none",
+            ],
+        ),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "{endpoint}",
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://elsewhere:4318/v1/metrics",
+                "OTEL_LOGS_EXPORTER": "none",
+            },
+            ["metrics go to http://elsewhere:4318/v1/metrics over http/protobuf"],
+        ),
+    ],
+)
+def test_where_metrics_and_log_events_go_is_said(
+    variables: dict[str, str],
+    expected: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There too, or to an address of their own."""
+    with http_receiver() as backend:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value.format(endpoint=backend.endpoint))
+        code, out = examine(capsys)
+    assert code == 0
+    said = re.findall(r"^  note  ((?:metrics|log events) .*)$", out, re.MULTILINE)
+    assert len(said) == len(expected)
+    assert all(map(str.startswith, said, expected))
+
+
 def test_content_that_leaves_is_said() -> None:
     """A warning, since it is what nobody should be surprised by."""
     environ = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY"}

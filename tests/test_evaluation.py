@@ -166,6 +166,13 @@ def test_a_string_that_names_nothing_is_refused(text: str) -> None:
         traceparent(text)
 
 
+@pytest.mark.parametrize("target", [None, b"x", 7])
+def test_a_target_of_another_kind_is_refused(target: Any) -> None:
+    """None, as where a run_id was never set, is a ValueError that shows what was seen."""
+    with pytest.raises(ValueError, match=f"{target!r} is neither a run_id nor a traceparent, nor"):
+        record_evaluation(target, "tone", 0.5)
+
+
 def test_an_invalid_span_is_refused() -> None:
     """Zero ids name no span, as where the run was suppressed."""
     with pytest.raises(ValueError, match="not recorded"):
@@ -187,6 +194,9 @@ def test_an_unknown_run_is_said_to_be_unknown() -> None:
         ("tone", {}, "says nothing"),
         ("tone", {"score": float("nan")}, "finite"),
         ("tone", {"score": float("inf")}, "finite"),
+        ("tone", {"score": "0.5"}, "is '0.5', expected a finite number"),
+        ("tone", {"score": [1]}, "finite"),
+        ("tone", {"score": 10**5000}, "more than a float can hold"),
     ],
 )
 def test_what_cannot_be_told_is_refused(name: str, said: dict[str, Any], message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +140,7 @@ def test_it_goes_on_where_it_stopped(
 
     def refuse_the_third(received: Any) -> Any:
         if len(backend.receiver.requests) == 2:
-            backend.receiver.fault = Fault(grpc=grpc.StatusCode.INVALID_ARGUMENT, http=400)
+            backend.receiver.fault = Fault(grpc=grpc.StatusCode.UNAUTHENTICATED, http=401)
         return accept_two(received)
 
     backend.receiver.take = refuse_the_third  # type: ignore[method-assign]
@@ -153,6 +154,119 @@ def test_it_goes_on_where_it_stopped(
     assert send(path, backend) == 0
     assert capsys.readouterr().out.endswith("(the rest was sent before)\n")
     assert [span.name for span in backend.receiver.spans] == [f"n{i}" for i in range(12)]
+
+
+def spoil(path: Path, name: str, **fields: Any) -> None:
+    """Change a span in its file."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        for span in line["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+            if span["name"] == name:
+                span.update(fields)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.logs_warnings
+@pytest.mark.parametrize("fault", ["refused", "not to be encoded"])
+def test_a_span_that_cannot_be_sent_holds_up_nothing(
+    tmp_path: Path, backend: Address, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    """It is named with its line and the reason, all others arrive, once; exit code 1."""
+    path = tmp_path / "t.jsonl"
+    exporter = TraceFileExporter(path)
+    for i in range(3):
+        nodes = [Node(f"n{i}{j}", 0, 1, {"k": f"value {i}{j}"}) for j in range(5)]
+        exporter.export(build(*nodes, seed=i))
+    if fault == "refused":
+        backend.receiver.fault = Fault(
+            grpc=grpc.StatusCode.INVALID_ARGUMENT, http=400, holding=b"value 13"
+        )
+    else:
+        spoil(path, "n13", droppedAttributesCount=-1)
+    assert send(path, backend) == 1
+    out, err = capsys.readouterr()
+    reason = "400|INVALID_ARGUMENT" if fault == "refused" else "out of range"
+    assert re.fullmatch(
+        rf"{re.escape(str(path))}:2: skipped a span that cannot be sent: .*({reason}).*\n", err
+    )
+    assert out == f"sent 14 spans of {path} to {backend.endpoint}, 1 cannot be sent\n"
+    names = [span.name for span in backend.receiver.spans]
+    assert sorted(names) == [f"n{i}{j}" for i in range(3) for j in range(5) if (i, j) != (1, 3)]
+    assert send(path, backend) == 0
+    assert capsys.readouterr().out.startswith("sent 0 spans ")
+
+
+@pytest.mark.logs_warnings
+def test_a_span_larger_than_a_receiver_takes_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A gRPC receiver takes 4 MiB by default, and no span can be cut in two."""
+    path = tmp_path / "t.jsonl"
+    exporter = TraceFileExporter(path)
+    for span in build(Node("a", 0, 1), Node("b", 0, 1, {"pad": "x" * 5_000_000}), Node("c", 0, 1)):
+        exporter.export([span])
+    with RECEIVERS["grpc"]() as backend:
+        assert send(path, backend) == 1
+        assert [span.name for span in backend.receiver.spans] == ["a", "c"]
+    err = capsys.readouterr().err
+    assert err.startswith(f"{path}:2: skipped a span that cannot be sent: RESOURCE_EXHAUSTED")
+
+
+@pytest.mark.logs_warnings
+def test_a_backend_that_refuses_everything_is_at_fault_itself(
+    tmp_path: Path, backend: Address, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is given up then: when it is put right, all spans arrive."""
+    path = tmp_path / "t.jsonl"
+    TraceFileExporter(path).export(build(*[Node(f"n{i}", 0, 1) for i in range(60)]))
+    backend.receiver.fault = Fault(grpc=grpc.StatusCode.INVALID_ARGUMENT, http=400)
+    assert send(path, backend) == 1
+    err = capsys.readouterr().err
+    assert f"lc-otel send: {backend.endpoint} did not take the spans: " in err
+    backend.receiver.fault = None
+    assert send(path, backend) == 0
+    assert len(backend.receiver.spans) == 60
+
+
+def test_a_file_that_was_set_aside_is_known_by_what_it_holds(
+    trace_file: Path, backend: Address
+) -> None:
+    """It is not sent again under its new name, in whatever order, nor taken for its successor."""
+    send(trace_file, backend)
+    aside = trace_file.with_stem("traces-20261122T081935.123456")
+    trace_file.rename(aside)
+    TraceFileExporter(trace_file).export(build(Node("newer", 0, 1), seed=3))
+    for path in (trace_file, aside, trace_file):
+        assert send(path, backend) == 0
+    assert [span.name for span in backend.receiver.spans[12:]] == ["newer"]
+    TraceFileExporter(aside).export(build(Node("late", 0, 1), seed=4))
+    send(aside, backend)
+    assert [span.name for span in backend.receiver.spans[13:]] == ["late"]
+
+
+def test_a_file_that_is_set_aside_meanwhile_keeps_its_place(
+    tmp_path: Path, backend: Address
+) -> None:
+    """What is remembered is how far the file came that was read, not its successor."""
+    path, aside = tmp_path / "t.jsonl", tmp_path / "t-20261122T081935.123456.jsonl"
+    exporter = TraceFileExporter(path)
+    for span in build(*[Node(f"n{i}", 0, 1, {"pad": BIG}) for i in range(6)]):
+        exporter.export([span])
+    accept = backend.receiver.take
+
+    def rotate(received: Any) -> Any:
+        backend.receiver.take = accept  # type: ignore[method-assign]
+        path.rename(aside)
+        pads = [Node(f"m{i}", 0, 1, {"pad": BIG}) for i in range(9)]
+        TraceFileExporter(path).export(build(*pads, seed=3))
+        return accept(received)
+
+    backend.receiver.take = rotate  # type: ignore[method-assign]
+    send(path, backend)
+    send(path, backend)
+    send(aside, backend)
+    names = [span.name for span in backend.receiver.spans]
+    assert names == [*(f"n{i}" for i in range(6)), *(f"m{i}" for i in range(9))]
 
 
 def test_another_backend_gets_everything(trace_file: Path, backend: Address) -> None:

@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from lc_otel import Config
-from lc_otel.testing import Captured, capture
+from lc_otel._trace import FinishedSpan
+from lc_otel.testing import Captured, CapturedTrace, capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,12 +79,14 @@ def test_the_queries_hold_under_every_convention(conventions: Any) -> None:
     assert trace.errors == []
 
 
-def test_a_tools_arguments_and_result_are_values(captured: Captured) -> None:
-    """Captured content is parsed; without it there is None."""
-    run_agent(captured)
+@pytest.mark.parametrize("conventions", CONVENTIONS, ids="+".join)
+def test_a_tools_arguments_and_result_are_values(conventions: Any) -> None:
+    """Captured content is parsed, under every convention; without it there is None."""
+    with capture(Config(conventions=conventions, capture_content=True)) as captured:
+        run_agent(captured)
     assert captured.trace.tool("add").arguments == {"a": 2, "b": 3}
     assert captured.trace.tool("add").result == "5"
-    with capture(Config(capture_content=False)) as private:
+    with capture(Config(conventions=conventions, capture_content=False)) as private:
         run_agent(private)
     assert private.trace.tool("add").arguments is None
     assert private.trace.tool("add").result is None
@@ -105,6 +108,15 @@ def test_a_failed_assertion_shows_the_tree(captured: Captured, ask: Any, said: s
         ask(captured.trace)
     assert said in str(failure.value)
     assert "  execute_tool add [ValueError]" in str(failure.value)
+
+
+def test_white_space_at_the_end_of_a_name_does_not_count(captured: Captured) -> None:
+    """A tree that is printed and pasted into a test matches, whatever the names end with."""
+    run_id = uuid4()
+    captured.handler.on_chain_start({"name": "guide "}, {}, run_id=run_id)
+    captured.handler.on_chain_end({}, run_id=run_id)
+    assert captured.tree().endswith("guide ")
+    captured.trace.assert_tree(captured.tree())
 
 
 def test_more_than_one_trace_is_no_trace(captured: Captured) -> None:
@@ -191,6 +203,16 @@ def test_a_notebook_runs_nothing_that_a_span_says(captured: Captured) -> None:
     assert attack in page.text
 
 
+def test_a_notebook_shows_a_tree_of_any_depth() -> None:
+    """Beyond the depth at which Python gives up recursion, too."""
+    spans = [
+        FinishedSpan("t", str(level), str(level - 1), f"n{level}", "internal", level, level + 1)
+        for level in range(3_000)
+    ]
+    page = Page(CapturedTrace(spans)._repr_html_())
+    assert page.tags.count("details") == 3_000
+
+
 def test_a_notebook_shows_an_empty_capture(captured: Captured) -> None:
     """Rather than nothing at all."""
     assert "no spans" in Page(captured._repr_html_()).text
@@ -239,10 +261,16 @@ def test_it(lc_otel_trace):
 @pytest.mark.lc_otel(content=True)
 def test_wrong(lc_otel_trace):
     pass
+
+@pytest.mark.lc_otel("span")
+def test_without_a_name(lc_otel_trace):
+    pass
 """,
     )
-    result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines("*Config has no field 'content'*")
+    result.assert_outcomes(passed=1, errors=2)
+    result.stdout.fnmatch_lines(
+        ["*Config has no field 'content'*", "*lc_otel('span'): expected fields of Config by name*"]
+    )
 
 
 def test_the_fixture_fails_a_test_that_leaves_a_run_open(pytester: pytest.Pytester) -> None:

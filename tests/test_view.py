@@ -158,6 +158,50 @@ def test_a_page_holds_every_span(
     assert list(tmp_path.glob("*.part")) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="modes and links are others there")
+def test_a_page_written_anew_is_as_open_as_it_was(trace_file: Path, tmp_path: Path) -> None:
+    """A page that only its owner could read stays so, and a link leads to the new page."""
+    page, link = tmp_path / "private.html", tmp_path / "link.html"
+    page.touch(mode=0o600)
+    link.symlink_to(page)
+    for out in (page, link):
+        assert main(["view", str(trace_file), "--html", str(out)]) == 0
+        assert page.stat().st_mode & 0o777 == 0o600
+        assert link.is_symlink()
+        assert len(embedded(page)["traces"]) == 5
+    assert list(tmp_path.glob("*.part")) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes and links are others there")
+def test_a_page_is_created_as_files_are(trace_file: Path, tmp_path: Path) -> None:
+    """A new page has the mode that the umask leaves, through a link to nothing too."""
+    (tmp_path / "link.html").symlink_to(tmp_path / "new.html")
+    before = os.umask(0o027)
+    try:
+        assert main(["view", str(trace_file), "--html", str(tmp_path / "link.html")]) == 0
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new.html").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes of this kind")
+def test_a_pipe_is_written_to_and_stays_a_pipe(trace_file: Path, tmp_path: Path) -> None:
+    """Who reads a named pipe, or stdout by its name, gets the page and nothing else."""
+    pipe = tmp_path / "page.html"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "lc_otel", "view", str(trace_file), "--html"]
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        done = subprocess.run([*command, str(pipe)], capture_output=True, text=True, check=True)
+        if not pipe.is_fifo():
+            reader.kill()
+        through_the_pipe = reader.communicate()[0]
+    assert pipe.is_fifo()
+    assert done.stdout == ""
+    done = subprocess.run([*command, "/dev/stdout"], capture_output=True, text=True, check=True)
+    assert done.stdout == through_the_pipe
+    assert done.stdout.endswith("</html>\n")
+
+
 def test_a_page_refers_to_nothing_outside(trace_file: Path, tmp_path: Path) -> None:
     """The page names no address, and its policy allows no source but the two hashes."""
     main(["view", str(trace_file), "--html", str(tmp_path / "page.html")])
@@ -328,6 +372,63 @@ def test_an_interrupted_page_leaves_nothing_behind(
     before = {*tmp_path.iterdir()}
     assert main(["view", str(trace_file), "--html", str(tmp_path / "page.html")]) == 130
     assert {*tmp_path.iterdir()} == before
+
+
+def rotate(path: Path) -> None:
+    """What a writer does whose file is full: set it aside, and begin another."""
+    path.rename(path.with_stem(f"{path.stem}-20261122T081935.123456"))
+    TraceFileExporter(path).export(agent_trace.build(Node("newer", 0, 1), seed=3))
+
+
+def empty(path: Path) -> None:
+    """What ``> traces.jsonl`` does."""
+    path.write_bytes(b"")
+
+
+@pytest.fixture(params=[rotate, empty])
+def meddler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Changes a file between its first reading and the second."""
+    from lc_otel._commands import view
+
+    choose = view._choose
+
+    def meddle(found: Any, arguments: Any) -> Any:
+        request.param(arguments.file[0])
+        return choose(found, arguments)
+
+    monkeypatch.setattr(view, "_choose", meddle)
+    return request.param
+
+
+def test_a_file_may_be_set_aside_while_it_is_read(
+    trace_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], meddler: Any
+) -> None:
+    """Its traces are shown all the same; what was thrown away is said, and nothing else shown."""
+    assert main(["view", str(trace_file)]) == 0
+    out, err = capsys.readouterr()
+    if meddler is rotate:
+        assert roots(out) == ["quick", "invoke_agent", "quick", "failed", "slow"]
+        assert err == ""
+    else:
+        assert out == ""
+        assert len(err.splitlines()) == 5
+        assert f"{trace_file}: changed while it was read, trace " in err
+
+
+@pytest.mark.parametrize("open_files", [0, 64])
+def test_a_page_of_a_file_that_is_set_aside(
+    trace_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    meddler: Any,
+    open_files: int,
+) -> None:
+    """The page has the traces that there are, also where files are too many to be kept open."""
+    monkeypatch.setattr("lc_otel._commands.view._OPEN_FILES", open_files)
+    page = tmp_path / "page.html"
+    assert main(["view", str(trace_file), "--html", str(page)]) == 0
+    kept = meddler is rotate and open_files
+    assert len(embedded(page)["traces"]) == (5 if kept else 0)
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

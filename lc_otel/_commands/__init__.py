@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lc_otel._errors import ConfigurationError
 
 if TYPE_CHECKING:
     import argparse
@@ -23,12 +25,18 @@ class Command(NamedTuple):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Let the module say which arguments it takes."""
-        import_module(self.module).add_arguments(parser)
+        self._load().add_arguments(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Run it; the exit code."""
-        code: int = import_module(self.module).run(arguments)
+        code: int = self._load().run(arguments)
         return code
+
+    def _load(self) -> Any:
+        try:
+            return import_module(self.module)
+        except ValueError as error:  # OpenTelemetry's SDK reads its limits when it is imported
+            raise ConfigurationError(f"OpenTelemetry cannot be imported: {error}") from None
 
 
 COMMANDS: Mapping[str, Command] = {

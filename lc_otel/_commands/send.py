@@ -6,19 +6,23 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from lc_otel._commands import CommandError
 from lc_otel._commands._backend import add_backend_arguments, quiet
 from lc_otel._commands._skipped import Skipped, say
 from lc_otel._commands._whole import write_whole
 from lc_otel._pipeline import build_span_exporter
+from lc_otel._queue import REQUEST_BYTES
+from lc_otel._redelivery import REFUSED
 from lc_otel._tracefile import read_requests, restore_line
 from lc_otel.config import read_export_settings
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan  # noqa: TID251 - passed on, never looked into
     from typing_extensions import Self
@@ -28,7 +32,9 @@ if TYPE_CHECKING:
 _REQUEST_BYTES = 1024 * 1024
 """JSON that goes into one request; its encoding is smaller, and receivers take 4 MiB by default."""
 
+_REFUSALS = 20  # with nothing taken, until the backend is at fault and not the spans
 _FINGERPRINT_BYTES = 4096
+_REMEMBERED = 20  # files that had one name, one after another
 _BAR_WIDTH = 24
 
 
@@ -52,42 +58,92 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if settings.traces is None:
         raise CommandError("OTEL_TRACES_EXPORTER says to send nothing; name an --endpoint")
+    address = settings.traces.address
     with quiet("opentelemetry", "lc_otel"):
         exporter = build_span_exporter(settings.traces, settings)
         exporter.closing = True  # this command says by itself what went wrong
+        delivery = _Delivery(exporter)
         try:
             for path in arguments.file:
-                _send(path, exporter, settings.traces.address, restart=arguments.restart)
+                _send(path, delivery, address, restart=arguments.restart)
         except OSError as error:
             raise CommandError(f"{error.filename or 'a file'}: {error.strerror or error}") from None
         finally:
             exporter.shutdown()
-    return 0
+    return int(delivery.refused > 0)
 
 
-def _send(path: Path, exporter: CountedExporter, address: str, *, restart: bool) -> None:
-    progress = _Progress(path, address)
-    begin = _Position() if restart else progress.read()
-    sent = 0
-    with _Bar(path) as bar:
-        skipped = Skipped(bar.say)
+def _send(path: Path, delivery: _Delivery, address: str, *, restart: bool) -> None:
+    sent_before, refused_before = delivery.sent, delivery.refused
+    with _Progress(path, address) as progress, _Bar(path) as bar:
+        begin = _Position() if restart else progress.read()
+        skipped, refused = Skipped(bar.say), Skipped(bar.say)
         for batch in _batches(path, begin, skipped):
             for piece in batch.pieces():
-                failed = exporter.failed
-                exporter.export(piece)
-                if exporter.failed > failed:
+                not_taken = delivery.send(piece, path, refused)
+                if not_taken is not None:
                     raise CommandError(
-                        f"{address} did not take the spans: {exporter.last_error}; {sent:,} spans "
-                        f"of {path} were sent, the same command goes on from there"
+                        f"{address} did not take the spans: {not_taken}; "
+                        f"{delivery.sent - sent_before:,} spans of {path} were sent, the same "
+                        "command goes on from there"
                     )
-                sent += len(piece)
             progress.write(batch.end, bar.say)
-            bar.draw(batch.end.offset, sent)
+            bar.draw(batch.end.offset, delivery.sent - sent_before)
         skipped.close()
-    if skipped.count and not sent and not begin.offset:
+        refused.close()
+    sent, lost = delivery.sent - sent_before, delivery.refused - refused_before
+    if skipped.count and not sent and not lost and not begin.offset:
         raise CommandError(f"no spans in {path}")
+    not_sent = f", {lost:,} cannot be sent" if lost else ""
     before = " (the rest was sent before)" if begin.offset else ""
-    print(f"sent {sent:,} spans of {path} to {address}{before}")
+    print(f"sent {sent:,} spans of {path} to {address}{not_sent}{before}")
+
+
+class _Line(NamedTuple):
+    """A span, and the number of its line."""
+
+    span: ReadableSpan
+    number: int
+
+
+class _Delivery:
+    """Sends spans, and tells those that cannot be sent from a backend that takes none."""
+
+    def __init__(self, exporter: CountedExporter) -> None:
+        self._exporter = exporter
+        self.sent = 0
+        self.refused = 0
+
+    def send(self, spans: Sequence[_Line], path: Path, say: Callable[[str], None]) -> str | None:
+        """Send spans; those that would be refused the next time too are said and left out.
+
+        Returns:
+            None, or why the backend takes none now; it may later.
+        """
+        left = [spans]
+        while left:
+            some = left.pop()
+            reason = self._exporter.attempt([line.span for line in some])
+            if reason is None:
+                self.sent += len(some)
+            elif not self._are_at_fault(some, reason):
+                return reason
+            elif len(some) > 1:
+                left += [some[len(some) // 2 :], some[: len(some) // 2]]
+            else:
+                self.refused += 1
+                say(f"{path}:{some[0].number}: skipped a span that cannot be sent: {reason}")
+        return None
+
+    def _are_at_fault(self, spans: Sequence[_Line], reason: str) -> bool:
+        if REFUSED.match(reason):
+            return self.sent > 0 or self.refused < _REFUSALS
+        try:
+            size = encode_spans([line.span for line in spans]).ByteSize()
+        except Exception:  # noqa: BLE001  # protobuf has many
+            return True
+        # older exporters say no more, whether the request is too large or the backend is busy
+        return reason == "RESOURCE_EXHAUSTED" and size > REQUEST_BYTES
 
 
 class _Position(NamedTuple):
@@ -102,12 +158,12 @@ class _Position(NamedTuple):
 class _Batch(NamedTuple):
     """The spans of some lines in a row."""
 
-    spans: list[ReadableSpan]
+    spans: list[_Line]
     size: int
     """Of the lines, in bytes."""
     end: _Position
 
-    def pieces(self) -> Iterator[list[ReadableSpan]]:
+    def pieces(self) -> Iterator[list[_Line]]:
         """Cut a single line that is too long for one request."""
         length = max(len(self.spans) * _REQUEST_BYTES // max(self.size, 1), 1)
         for begin in range(0, len(self.spans), length):
@@ -116,7 +172,7 @@ class _Batch(NamedTuple):
 
 def _batches(path: Path, begin: _Position, warn: Any) -> Iterator[_Batch]:
     """Gather lines until they fill a request."""
-    spans: list[ReadableSpan] = []
+    spans: list[_Line] = []
     size = 0
     end = begin
     for line in read_requests(path, warn, start=begin.offset, number=begin.line):
@@ -124,7 +180,7 @@ def _batches(path: Path, begin: _Position, warn: Any) -> Iterator[_Batch]:
         if spans and size + length > _REQUEST_BYTES:
             yield _Batch(spans, size, end)
             spans, size = [], 0
-        spans.extend(restore_line(path, line, warn))
+        spans.extend(_Line(span, line.number) for span in restore_line(path, line, warn))
         size += length
         end = _Position(line.end, line.number + 1)
     if end != begin:
@@ -132,54 +188,80 @@ def _batches(path: Path, begin: _Position, warn: Any) -> Iterator[_Batch]:
 
 
 class _Progress:
-    """How far a file has come at each backend; kept in ``.NAME.sent`` beside it.
+    """How far a file has come at a backend; kept in ``.NAME.sent`` beside it.
 
-    A file that no longer begins as it did is another one, and is sent from its start.
+    A file is known by how it begins and by what stands before the place that was reached, whatever
+    it is called: one that was set aside is remembered under the name it had.
     """
 
     def __init__(self, path: Path, address: str) -> None:
-        self._path = path
+        self._folder = path.parent
         self._address = address
         self._memory = path.with_name(f".{path.name}.sent")
         self._is_kept = True
+        self._file: IO[bytes] = path.open("rb")  # stays the same though it be set aside
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._file.close()
 
     def read(self) -> _Position:
         """Where to go on; the start if nothing was sent yet."""
-        known: Any = self._all().get(self._address)
-        try:
-            position = _Position(int(known["offset"]), int(known["line"]))
-            is_same = known["begins"] == self._fingerprint(position.offset)
-        except (KeyError, TypeError, ValueError):
-            return _Position()
-        return position if is_same else _Position()
+        known = (
+            _Position(entry["offset"], entry["line"])
+            for memory in {self._memory, *self._folder.glob(".*.sent")}
+            for entry in self._entries(_read_memory(memory))
+            if self._is_ours(entry)
+        )
+        return max(known, default=_Position())
 
     def write(self, position: _Position, say: Callable[[str], None]) -> None:
         """Remember that everything before a position has arrived, or say that this cannot be."""
-        known = {"offset": position.offset, "line": position.line}
-        known_by = {
-            **self._all(),
-            self._address: {**known, "begins": self._fingerprint(position.offset)},
-        }
+        memory = _read_memory(self._memory)
+        others = [entry for entry in self._entries(memory) if not self._is_ours(entry)]
+        entry = {**position._asdict(), "hash": self._fingerprint(position.offset)}
+        memory[self._address] = [entry, *others[:_REMEMBERED]]
         try:
-            write_whole(self._memory, [json.dumps(known_by)])
+            write_whole(self._memory, [json.dumps(memory)])
         except OSError as error:  # traces on a volume that is mounted to be read
             if self._is_kept:
                 say(f"cannot keep {self._memory}: {error.strerror}; next time all is sent again")
             self._is_kept = False
 
-    def _all(self) -> dict[str, Any]:
-        try:
-            known = json.loads(self._memory.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return {}
-        return known if isinstance(known, dict) else {}
+    def _entries(self, memory: dict[str, Any]) -> list[dict[str, Any]]:
+        """What is remembered of files at this backend."""
+        entries = memory.get(self._address)
+        return [
+            entry
+            for entry in (entries if isinstance(entries, list) else ())
+            if isinstance(entry, dict)
+            and isinstance(entry.get("offset"), int)
+            and isinstance(entry.get("line"), int)
+        ]
+
+    def _is_ours(self, entry: dict[str, Any]) -> bool:
+        return bool(entry.get("hash") == self._fingerprint(entry["offset"]))
 
     def _fingerprint(self, offset: int) -> str:
-        """A hash of how the file begins, up to an offset that it must reach."""
-        with self._path.open("rb") as file:
-            start = file.read(min(offset, _FINGERPRINT_BYTES))
-            reaches = file.seek(0, 2) >= offset
-        return hashlib.sha256(start).hexdigest() if reaches else "shorter"
+        """A hash of how the file begins, and of what stands before an offset it must reach."""
+        if not 0 <= offset <= self._file.seek(0, 2):
+            return "shorter"
+        self._file.seek(0)
+        start = self._file.read(min(offset, _FINGERPRINT_BYTES))
+        self._file.seek(max(offset - _FINGERPRINT_BYTES, 0))
+        end = self._file.read(min(offset, _FINGERPRINT_BYTES))
+        return hashlib.sha256(start + end).hexdigest()
+
+
+def _read_memory(path: Path) -> dict[str, Any]:
+    """Positions by backend; none where there is no memory, or it cannot be read."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 class _Bar:

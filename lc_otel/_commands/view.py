@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from lc_otel._commands import CommandError
 from lc_otel._commands._skipped import Skipped
@@ -14,15 +16,18 @@ from lc_otel._commands._whole import write_whole
 from lc_otel._console import render_for
 from lc_otel._page import build_page
 from lc_otel._trace import Trace
-from lc_otel._tracefile import decode_line, read_requests
+from lc_otel._tracefile import RequestLine, decode_line, read_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from typing_extensions import Self
 
     from lc_otel._trace import FinishedSpan
 
 _TREES = 20
 _TRACES_ON_A_PAGE = 500
+_OPEN_FILES = 64  # a process may have some hundreds open
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,8 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(
             f"{arguments.html} is the trace file itself; name another file for the page"
         )
+    with _Files() as files:
+        return _show(arguments, files)
+
+
+def _show(arguments: argparse.Namespace, files: _Files) -> int:
     skipped = Skipped()
-    found = _summarise(arguments.file, skipped)
+    found = _summarise(arguments.file, files, skipped)
     skipped.close()
     if not found:
         raise CommandError(f"no spans in {', '.join(map(str, arguments.file))}")
@@ -63,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not chosen:
         raise CommandError(_nothing(found, arguments))
     limit = arguments.limit or (_TRACES_ON_A_PAGE if arguments.html else _TREES)
-    traces = (_load(summary) for summary in chosen[:limit])
+    gone = Skipped()
+    traces = _load_all(chosen[:limit], files, gone)
     if arguments.html:
         source = ", ".join(path.name for path in arguments.file)
         if len(chosen) > limit:
@@ -72,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for trace in traces:
             print(render_for(sys.stdout, trace), end="\n\n")
+    gone.close()
     if len(chosen) > limit:
         left = len(chosen) - limit
         print(f"{left:,} more not shown; --limit {len(chosen)} shows all", file=sys.stderr)
@@ -87,6 +99,37 @@ class _Place(NamedTuple):
 
     path: Path
     offset: int
+
+
+class _Files:
+    """Files that stay open from the first reading to the last, though they be set aside meanwhile.
+
+    A writer renames a trace file that is full, and begins another of the same name.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Path, IO[bytes]] = {}
+        self._closing = ExitStack()
+
+    def keep(self, path: Path) -> None:
+        """Keep a file open, unless there are too many."""
+        if path not in self._open and len(self._open) < _OPEN_FILES:
+            self._open[path] = self._closing.enter_context(path.open("rb"))
+
+    def read_line(self, place: _Place) -> bytes:
+        """Read the line that begins at a place."""
+        if file := self._open.get(place.path):
+            file.seek(place.offset)
+            return file.readline()
+        with place.path.open("rb") as file:
+            file.seek(place.offset)
+            return file.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._closing.close()
 
 
 @dataclass
@@ -111,11 +154,12 @@ class _Summary:
             self.places.append(place)
 
 
-def _summarise(paths: Sequence[Path], warn: Skipped) -> list[_Summary]:
+def _summarise(paths: Sequence[Path], files: _Files, warn: Skipped) -> list[_Summary]:
     """Read every file once, a line at a time; the newest trace first."""
     found: dict[str, _Summary] = {}
     for path in paths:
         try:
+            files.keep(path)
             for line in read_requests(path, warn):
                 place = _Place(path, line.start)
                 for span in decode_line(path, line, warn):
@@ -152,15 +196,33 @@ def _nothing(found: Sequence[_Summary], arguments: argparse.Namespace) -> str:
     return "no span failed"
 
 
-def _load(summary: _Summary) -> Trace:
+def _load_all(chosen: Sequence[_Summary], files: _Files, gone: Skipped) -> Iterator[Trace]:
+    """Read the spans of some traces; one whose file was emptied or deleted since is said."""
+    for summary in chosen:
+        trace = _load(summary, files)
+        if trace.spans:
+            yield trace
+        else:
+            names = ", ".join(sorted({str(place.path) for place in summary.places}))
+            gone(f"{names}: changed while it was read, trace {summary.trace_id} is gone")
+
+
+def _load(summary: _Summary, files: _Files) -> Trace:
     """Read the spans of one trace; one that was written twice counts once."""
     spans: dict[str, FinishedSpan] = {}
-    for path, offset in summary.places:
-        for line in read_requests(path, _ignore, start=offset):
-            for span in decode_line(path, line, _ignore):
-                if span.trace_id == summary.trace_id:
-                    spans[span.span_id] = span
-            break
+    for place in summary.places:
+        try:
+            request = json.loads(files.read_line(place))
+        except (
+            OSError,
+            RecursionError,
+            ValueError,
+        ):  # it was a line when it was read for the first time
+            continue
+        line = RequestLine(0, place.offset, place.offset, request)
+        for span in decode_line(place.path, line, _ignore):
+            if span.trace_id == summary.trace_id:
+                spans[span.span_id] = span
     return Trace.of(spans.values())
 
 
@@ -173,7 +235,8 @@ def _write_page(out: Path, traces: Iterator[Trace], source: str) -> None:
         write_whole(out, build_page(traces, source))
     except OSError as error:
         raise CommandError(f"cannot write {out}: {error.strerror or error}") from None
-    print(f"wrote {out}; open {out.absolute().as_uri()}")
+    if out.is_file():  # and no pipe, whose reader wants the page alone
+        print(f"wrote {out}; open {out.absolute().as_uri()}")
 
 
 def _positive(text: str) -> int:

@@ -290,7 +290,7 @@ function goTo(row) {
 function step(by) {
   const at = waterfall.rows.indexOf(state.span);
   if (at >= 0) goTo(at + by);
-  else goTo(by === 1 ? 0 : Infinity);
+  else goTo(by > 0 ? by - 1 : waterfall.rows.length + by);
 }
 
 function stepTrace(by) {
@@ -373,10 +373,17 @@ document.addEventListener("keydown", (event) => {
 
 // -- start ----------------------------------------------------------------------------------
 
+/** Show what an address names, as `remember` wrote it. */
+function follow(address) {
+  const [traceId, spanId] = address.slice(1).split("/");
+  const wanted = data.traces.findIndex(({ id }) => id === traceId);
+  if (wanted >= 0) openTrace(wanted, spanId);
+}
+
 document.title = `${data.source} · lc-otel`;
 byId("source").textContent = data.source;
-const [traceId, spanId] = location.hash.slice(1).split("/");
+const asked = location.hash;
 search();
-const wanted = data.traces.findIndex(({ id }) => id === traceId);
-if (wanted >= 0) openTrace(wanted, spanId);
+follow(asked);
 byId("spans").focus();
+addEventListener("hashchange", () => follow(location.hash));

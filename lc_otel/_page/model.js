@@ -32,10 +32,23 @@ function prepare(trace) {
 /** What a user looks for: a test that tells whether any text of a span holds it, in any case. */
 function textTest(query) {
   const pattern = new RegExp(query.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "i");
-  const holds = (value) =>
-    typeof value === "object" && value !== null
-      ? Object.entries(value).some(([key, inner]) => pattern.test(key) || holds(inner))
-      : pattern.test(String(value));
+  const isSpelled = /["\\]/.test(query);
+  const holds = (value) => {
+    const left = [value]; // and no recursion, which a value of thousands of levels would break
+    while (left.length) {
+      const next = left.pop();
+      if (typeof next === "object" && next !== null) {
+        for (const [key, inner] of Object.entries(next)) left.push(key, inner);
+        continue;
+      }
+      if (pattern.test(String(next))) return true;
+      // JSON is shown laid out, and its texts without their escapes
+      if (typeof next !== "string" || !/^\s*["[{]/.test(next)) continue;
+      if (isSpelled && pattern.test(asText(next))) return true;
+      if (next.includes("\\")) left.push(readJson(next) ?? "");
+    }
+    return false;
+  };
   return (span) =>
     holds(span.name) ||
     holds(span.id) ||
@@ -44,13 +57,21 @@ function textTest(query) {
     holds(span.events);
 }
 
+/** Three significant figures at most: 4.21 ms, 312 ms, 1.20 s, 2 m 05 s. */
 function duration(ms) {
-  if (ms >= 60000) {
+  if (ms <= -5e-6) return `-${duration(-ms)}`; // of a clock that was set back
+  // before the unit is chosen: 999.9 ms are a second
+  const rounded = Math.abs(Number(ms.toPrecision(3)));
+  if (rounded >= 60000) {
     const seconds = Math.round(ms / 1000);
     return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, "0")} s`;
   }
   const [value, unit] =
-    ms >= 1000 ? [ms / 1000, "s"] : ms >= 1 || ms === 0 ? [ms, "ms"] : [ms * 1000, "µs"];
+    rounded >= 1000
+      ? [rounded / 1000, "s"]
+      : rounded >= 1 || rounded === 0
+        ? [rounded, "ms"]
+        : [rounded * 1000, "µs"];
   const digits = value >= 100 || value === 0 ? 0 : value >= 10 ? 1 : 2;
   return `${value.toFixed(digits)} ${unit}`;
 }
@@ -81,7 +102,13 @@ function readJson(value) {
 /** Any value as people read it: JSON laid out, text as it is. */
 function asText(value) {
   const parsed = readJson(value);
-  if (typeof parsed === "object" && parsed !== null) return JSON.stringify(parsed, null, 2);
+  if (typeof parsed === "object" && parsed !== null) {
+    try {
+      return JSON.stringify(parsed, null, 2);
+    } catch {
+      // thousands of levels deep
+    }
+  }
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 

@@ -37,6 +37,7 @@ _FLAGS = (
 # keys, as WebDriver spells them
 LEFT, UP, RIGHT, DOWN = "\ue012", "\ue013", "\ue014", "\ue015"
 END, HOME, ESCAPE = "\ue010", "\ue011", "\ue00c"
+PAGE_UP, PAGE_DOWN = "\ue00e", "\ue00f"
 
 
 class NoBrowserError(Exception):

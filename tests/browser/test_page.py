@@ -10,7 +10,7 @@ import pytest
 
 from tests import agent_trace
 from tests.agent_trace import Node, chat, text, tool, weather_agent
-from tests.browser.conftest import DOWN, END, ESCAPE, HOME, LEFT, RIGHT
+from tests.browser.conftest import DOWN, END, ESCAPE, HOME, LEFT, PAGE_DOWN, PAGE_UP, RIGHT
 
 if TYPE_CHECKING:
     from tests.browser.conftest import OpenPage
@@ -333,6 +333,44 @@ def test_search_finds_content_in_every_trace(open_page: OpenPage) -> None:
     assert page.text("#trace-count") == "3 traces"
 
 
+def test_search_finds_what_the_page_shows(open_page: OpenPage) -> None:
+    """Quotes, backslashes and letters beyond ASCII, which JSON spells otherwise than the page."""
+    said = 'say "hi" to C:\\Temp, größe'
+    page = open_page(
+        chat(0, 1, [text("user", said)], text("assistant", "ok")),
+        Node("unrelated", 0, 5, {"list": ["a", "b"]}),
+        Node("escaped", 0, 5, {"v": json.dumps({"inner": json.dumps({"said": said})})}),
+    )
+    page.press("/")
+    for query in ('say "hi"', '"HI" to C:\\temp', "größe"):
+        page.search(query)
+        assert page.text("#trace-count") == "2 of 3 traces", query
+    page.search('"role": "user"')
+    assert page.text("#trace-count") == "1 of 3 traces"
+    page.search('\\"hi\\"')  # as the raw attributes spell it
+    assert page.text("#trace-count") == "2 of 3 traces"
+
+
+def test_a_value_of_any_depth_does_not_break_the_search(open_page: OpenPage) -> None:
+    """JSON so deep that no program can walk it is text like any other."""
+    deep = "[" * 50_000 + '"q\\"x"' + "]" * 50_000
+    page = open_page(Node("deep", 0, 1, {"v": deep}), Node("other", 0, 1, {"v": 'q"x'}))
+    page.press("/")
+    page.search('q"x')
+    assert "other" in page.texts("#traces b")
+
+
+def test_pages_begin_where_nothing_is_chosen(open_page: OpenPage) -> None:
+    """Page Down goes a page from the first span and Page Up a page from the last."""
+    page = open_page(Node("root", 0, 99, {}, [Node(f"n{i}", i, i + 1) for i in range(1, 60)]))
+    page.press(PAGE_DOWN)
+    assert page.chosen() == "n19"
+    page.press(PAGE_DOWN)
+    assert page.chosen() == "n39"
+    page.press(ESCAPE, PAGE_UP)
+    assert page.chosen() == "n40"
+
+
 def test_filters_leave_one_kind_or_the_errors(open_page: OpenPage) -> None:
     """Kinds and errors can be picked, together with a search."""
     page = open_page(weather_agent(), Node("unrelated", 0, 5))
@@ -356,6 +394,28 @@ def test_the_address_leads_back(open_page: OpenPage) -> None:
     assert again.chosen() == "execute_tool radar"
     assert again.js("return location.hash") == place
     assert place == f"#{again.traces[1].trace_id}/{place.partition('/')[2]}"
+
+
+def test_an_address_changed_by_hand_is_followed(open_page: OpenPage) -> None:
+    """A link to another span of the page that is open leads there."""
+    page = open_page(weather_agent(), weather_agent())
+    _, second = page.traces
+    root = second.roots[0]
+    page.js("location.hash = arguments[0]", f"{second.trace_id}/{root.span_id}")
+    page.wait("return document.querySelector('#spans [aria-selected=true]') !== null")
+    assert page.chosen() == root.name
+    assert second.trace_id in page.text("#trace-head")
+
+
+def test_a_duration_has_three_significant_figures_at_most(open_page: OpenPage) -> None:
+    """It is rounded before its unit is chosen, as in the tree on the terminal."""
+    page = open_page(Node("n", 0, 1))
+    times = [0, 0.0009996, 0.42, 0.9996, 9.996, 99.96, 312, 999.4, 999.6, 9_996, 59_940, 59_960]
+    shown = page.js("return arguments[0].map(duration)", [*times, 125_400, -0.000001, -1_200])
+    assert shown == [
+        "0 ms", "1.00 µs", "420 µs", "1.00 ms", "10.0 ms", "100 ms", "312 ms", "999 ms", "1.00 s",
+        "10.0 s", "59.9 s", "1 m 00 s", "2 m 05 s", "0.00 µs", "-1.20 s",
+    ]  # fmt: skip
 
 
 def test_a_long_text_is_cut_until_asked_for(open_page: OpenPage) -> None:
