@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from opentelemetry import context as context_api
@@ -209,7 +210,8 @@ class RunSpan(trace.Span):
         return f"RunSpan({self.live()!r})"
 
 
-Place: TypeAlias = tuple[int, "asyncio.Task[Any] | None", int]
+TaskRef: TypeAlias = weakref.ref["asyncio.Task[Any]"]
+Place: TypeAlias = tuple[int, TaskRef | None, int]
 
 
 def current_place() -> Place:
@@ -218,7 +220,13 @@ def current_place() -> Place:
     SQLAlchemy's asyncio extension runs drivers in greenlets, each with a stack of its own.
     """
     greenlet = sys.modules.get("greenlet")
-    return threading.get_ident(), current_task(), id(greenlet.getcurrent()) if greenlet else 0
+    return threading.get_ident(), task_ref(), id(greenlet.getcurrent()) if greenlet else 0
+
+
+def task_ref() -> TaskRef | None:
+    """The running asyncio task, not held: a task that is over holds the generator it asked."""
+    task = current_task()
+    return None if task is None else weakref.ref(task)
 
 
 def current_task() -> asyncio.Task[Any] | None:

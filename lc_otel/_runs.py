@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import trace
 
-from lc_otel._current import RunSpan, by_frame, current_task
+from lc_otel._current import RunSpan, by_frame, current_task, task_ref
 from lc_otel._opener import is_langchains, is_on_stack
 from lc_otel._reading.starts import is_prompt
 from lc_otel.run import Streaming, Totals
@@ -104,7 +104,7 @@ class OpenRun:
         """LangChain reports every end of a chain, but not that of a model, tool or retriever that
         is cancelled."""
         self.thread = threading.get_ident()
-        self.task = current_task()
+        self.task = task_ref()
         self.children: dict[UUID, OpenRun] = {}
         """Those still open."""
         self.totals: list[Totals] = []
@@ -199,7 +199,7 @@ def is_lost(around: OpenRun, entry: OpenRun, opener: FrameType) -> bool:
     return (
         around.can_be_lost
         and around.thread == entry.thread
-        and around.task is entry.task
+        and around.task == entry.task
         and not around.streams
         and not is_on_stack(around.opener_id, opener)
     )
@@ -213,9 +213,11 @@ def is_left_behind(child: OpenRun) -> bool:
     """
     if child.streams or not child.can_be_lost:
         return False
-    task = child.task
-    if task is not None and task.done():
-        return True
+    task = None
+    if child.task is not None:
+        task = child.task()
+        if task is None or task.done():
+            return True
     return child.thread == threading.get_ident() and task is current_task()
 
 

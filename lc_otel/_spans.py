@@ -15,6 +15,7 @@ from lc_otel._current import (
     RunSpan,
     beneath,
     context_with,
+    current_task,
     find_lost,
     settle,
     settle_around,
@@ -52,6 +53,7 @@ Clock = Callable[[], int]
 """Nanoseconds since the epoch."""
 
 _SWEEP_NS = 1_000_000_000  # how often the age of open runs is looked at
+_HELD_NS = 60_000_000_000  # how long a run that was broken off waits for the streams inside it
 # The two keys that opentelemetry.instrumentation.utils.suppress_instrumentation sets.
 _SUPPRESS = (
     context_api._SUPPRESS_INSTRUMENTATION_KEY,  # noqa: SLF001 -- it has no public name
@@ -199,8 +201,8 @@ class SpanRecorder:
         self.table.open[run_id] = entry
         if entry.parent is not None:
             entry.parent.children[run_id] = entry
-        elif entry.task is not None and entry.can_be_lost and is_coroutine(opener):
-            self._watch(entry.task, run_id)
+        elif entry.can_be_lost and is_coroutine(opener) and (task := current_task()) is not None:
+            self._watch(task, run_id)
 
     def _watch(self, task: asyncio.Task[Any], run_id: UUID) -> None:
         """End a root with the task it runs in: a cancelled model or tool never reports its end."""
@@ -220,6 +222,10 @@ class SpanRecorder:
             self._swept_ns = now
             while (entry := self.table.oldest()) and now - entry.started_ns > self._max_age_ns:
                 self.end(entry.run.run_id, Outcome("incomplete"))
+            for entry in list(self.table.held.values()):
+                if entry.held is not None and now - entry.held[1] + entry.epoch_ns > _HELD_NS:
+                    for run_id in entry.children.copy():
+                        self.end(run_id, Outcome("incomplete"))
         while len(self.table.open) >= self._max_open and (entry := self.table.oldest()):
             self.end(entry.run.run_id, Outcome("incomplete"))
 
@@ -273,7 +279,8 @@ class SpanRecorder:
 
         LangChain tells that the outer generator is closed before it closes the inner ones.
         """
-        entry.gone, entry.held = None, (outcome, now)
+        # without the exception, whose traceback holds the generators that are waited for
+        entry.gone, entry.held = None, (outcome._replace(error=None), now)
         if entry.current is not None:
             entry.current.leave()
         self.table.held[entry.run.run_id] = entry
@@ -293,8 +300,8 @@ class SpanRecorder:
         if parent is not None:
             parent.children.pop(entry.run.run_id, None)
             self._close_if_alone(parent)
-        elif entry.task is not None:
-            self.table.watched.get(entry.task, set()).discard(entry.run.run_id)
+        elif entry.task is not None and (task := entry.task()) is not None:
+            self.table.watched.get(task, set()).discard(entry.run.run_id)
 
     def _close(self, entry: OpenRun, outcome: Outcome, now: int) -> None:
         """Tell all that is to be told of a run that has ended."""
@@ -388,6 +395,9 @@ def _context_under(parent: OpenRun, run_id: UUID, context: Context) -> Context:
     """The context for a child of an open run: its span, or one the user opened inside its body."""
     here, inside = settle_around(run_id, context)
     if inside is None or inside is not parent.current:
+        return context_with(parent.span, context)
+    if here is parent.current and parent.streams:
+        # it would stand for the innermost run on the stack, another provider's perhaps
         return context_with(parent.span, context)
     return context if here is span_in(context) else context_with(here, context)
 

@@ -181,23 +181,38 @@ _DATA = ("d", "D")  # how a data URL begins
 _PAYLOADS = frozenset({"base64", "file_data", "data", "blob", "input_audio"})
 """Fields under which content blocks of any provider's hold base64."""
 _SURE = frozenset({"base64", "file_data"})
-_MIME_TYPES = ("mime_type", "media_type", "mimeType", "format")
+_MIME_TYPES = ("mime_type", "media_type", "mimeType")
 _PAYLOAD_TYPES = frozenset(
-    {"base64", "image", "audio", "video", "file", "input_audio", "redacted_thinking"}
+    {"base64", "image", "audio", "video", "input_audio", "redacted_thinking"}
 )
-_BASE64 = re.compile(r"[A-Za-z0-9+/_=\s-]*")
+_SOUNDS = frozenset({"wav", "mp3", "flac", "opus", "aac", "m4a", "ogg", "pcm16"})
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=\r\n-]*")
 
 
 def _measure_payloads(block: dict[str, Any]) -> None:
     """Put the size in the place of base64, in what has the fields of a content block."""
-    kind = block.get("type")
-    is_media = (isinstance(kind, str) and kind in _PAYLOAD_TYPES) or any(
-        isinstance(block.get(key), str) for key in (*_MIME_TYPES, "source_type")
-    )
     for key in _PAYLOADS.intersection(block):
         said = block[key]
-        if (is_media or key in _SURE) and isinstance(said, str) and _BASE64.fullmatch(said[:256]):
+        if (
+            isinstance(said, str)
+            and (key in _SURE or _holds_media(block))
+            and _BASE64.fullmatch(said[:256])
+        ):
             block[key] = messages.size_of_base64(said)
+
+
+def _holds_media(block: Mapping[str, Any]) -> bool:
+    if "base64" in (block.get("source_type"), block.get("type")):
+        return True
+    for key in _MIME_TYPES:
+        mime = block.get(key)
+        if isinstance(mime, str):
+            return not mime.startswith("text/")
+    return _is_in(_PAYLOAD_TYPES, block.get("type")) or _is_in(_SOUNDS, block.get("format"))
+
+
+def _is_in(words: frozenset[str], word: Any) -> bool:
+    return isinstance(word, str) and word in words
 
 
 def read_documents(documents: Iterable[Any], reader: Reader) -> list[dict[str, Any]]:

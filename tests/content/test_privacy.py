@@ -213,7 +213,17 @@ def test_base64_leaves_only_where_it_is_asked_for(binary: bool, where: str, bloc
     assert ("26 bytes]" in told) is not binary
 
 
-@pytest.mark.parametrize("value", [{"data": "a,b\n1,2", "format": "csv"}, {"data": "A", "n": 1}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"data": "abc", "format": "csv"},
+        {"data": "abc", "n": 1},
+        {"data": "abc", "type": "file"},
+        {"data": "abc", "mime_type": "text/plain"},
+        {"data": "abc", "source_type": "text"},
+        {"data": "not base64", "type": "image"},
+    ],
+)
 def test_what_is_no_payload_is_told(value: Any) -> None:
     """A program's own fields of such names are its data."""
     telemetry = Telemetry(Config(capture_content=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from contextlib import aclosing, closing, suppress
 from typing import TYPE_CHECKING, Any
@@ -146,6 +147,63 @@ def test_run_held_back_is_told_with_its_own_time_and_outcome() -> None:
     assert captured.span("execute_tool late").parent_id == root.span_id
     times = {span.name: span for span in captured.sdk_spans}
     assert _end(times["invoke_workflow relay"]) <= (times["execute_tool late"].start_time or 0)
+
+
+@pytest.mark.parametrize("way", ["break", "aclosing", "cancel"])
+async def test_what_is_broken_off_is_told_without_a_shutdown(way: str) -> None:
+    """Fallbacks never report it: what waits for their generators must not hold them."""
+    needs_task_contexts()
+    chain = StreamingChat(script=["a b c d"] * 9) | StrOutputParser()
+    runnable = chain.with_fallbacks([chain]) | StrOutputParser()
+
+    async def consume(config: Any, seconds: float) -> None:
+        async for _ in runnable.astream("x", config):
+            await asyncio.sleep(seconds)
+            break
+
+    with capture() as captured:
+        config: Any = {"callbacks": [captured.handler]}
+        for _ in range(3):
+            if way == "cancel":
+                task = asyncio.ensure_future(consume(config, 60))
+                await asyncio.sleep(0.05)
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                del task
+            elif way == "aclosing":
+                await break_off("astream", runnable, "x", config)
+            else:
+                await consume(config, 0)
+            await spin()
+        gc.collect()
+        await spin()
+        table = captured.handler._recorder.table
+        assert (len(table.open), len(table.held)) == (0, 0)
+        assert len(captured.roots) == 3
+        outcomes = {root.attributes["langchain.run.outcome"] for root in captured.roots}
+        assert outcomes <= {"abandoned", "cancelled"}
+
+
+def test_a_run_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator that somebody keeps is given up when the next run starts, after its time."""
+    monkeypatch.setattr("lc_otel._spans._HELD_NS", 0)
+    monkeypatch.setattr("lc_otel._spans._SWEEP_NS", 0)
+    kept: list[Any] = []
+
+    def relay(_: Iterator[Any], config: Any) -> Iterator[Any]:
+        kept.append(TellsUsageFirst().stream("hi", config))
+        yield next(kept[0])
+
+    with capture() as captured:
+        config: Any = {"callbacks": [captured.handler]}
+        with closing(RunnableGenerator(relay).stream("x", config)) as stream:
+            next(stream)
+        assert not captured.spans
+        FakeChat().invoke("hi", config)
+        assert len(captured.spans) == 3
+    root = captured.span("invoke_workflow relay")
+    assert root.attributes["langchain.run.outcome"] == "abandoned"
 
 
 # -- a model that is cancelled
@@ -537,6 +595,33 @@ async def test_two_providers_each_have_a_tree_of_their_own(way: str) -> None:
     assert by_name["work"].parent_id == by_name["step"].span_id
     inner = second.llm_calls[0]
     assert inner.parent_id == by_name["work"].span_id
+
+
+@pytest.mark.parametrize("way", ["stream", "astream", "broken off"])
+async def test_two_providers_streamed_trees_are_whole(way: str) -> None:
+    """Each has one root and one trace, and no run of the other's in it."""
+    needs_task_contexts()
+    providers = [Captured(), Captured()]
+    config: Any = {"callbacks": [each.handler for each in providers]}
+    chain = (
+        ChatPromptTemplate.from_messages([("user", "{x}")])
+        | StreamingChat(script=["a b c"])
+        | StrOutputParser()
+    )
+    if way == "stream":
+        list(chain.stream({"x": "hi"}, config))
+    elif way == "astream":
+        _ = [chunk async for chunk in chain.astream({"x": "hi"}, config)]
+    else:
+        await break_off("astream", chain, {"x": "hi"}, config)
+        await spin()
+    for captured in providers:
+        assert len(captured.traces) == len(captured.roots) == 1
+        assert len(captured.spans) == 4
+        assert {span.parent_id for span in captured.spans} <= {
+            None,
+            *(span.span_id for span in captured.spans),
+        }
 
 
 def test_a_second_providers_root_is_not_inside_the_firsts_run() -> None:
