@@ -234,9 +234,10 @@ def _duration(seconds: float) -> str:
     if rounded >= 60:  # noqa: PLR2004  # seconds in a minute
         minutes, rest = divmod(round(seconds), 60)
         return f"{minutes} m {rest:02} s"
-    value, unit = (rounded, "s") if rounded >= 1 else (rounded * 1e3, "ms")
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2  # noqa: PLR2004  # significant figures
-    return f"{value:.{digits}f} {unit}"
+    scale, unit = (1, "s") if rounded >= 1 else (1e3, "ms")
+    shown = rounded * scale
+    digits = 0 if shown >= 100 else 1 if shown >= 10 else 2  # noqa: PLR2004  # significant figures
+    return f"{abs(seconds) * scale:.{digits}f} {unit}"
 
 
 def counted(number: int, noun: str) -> str:

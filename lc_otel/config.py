@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import numbers
 import os
 import re
 import threading
@@ -249,8 +251,6 @@ def read_export_settings(
         _split_endpoint(endpoint, "endpoint")
     if protocol is not None:
         _check_protocol(protocol, "protocol")
-    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
-        raise ConfigurationError(f"timeout is {timeout!r}, expected seconds above 0.")
     if compression not in (None, "gzip", "none"):
         raise ConfigurationError(f"compression is {compression!r}, expected 'gzip' or 'none'.")
 
@@ -271,34 +271,53 @@ def read_export_settings(
     if (shown or file) and not (endpoint or _names_a_backend(environ)):
         # a console or a file alone needs no backend, and must not complain about its absence
         traces = None
-    queue_size = _read_count("OTEL_BSP_MAX_QUEUE_SIZE", _QUEUE_SIZE, environ)
-    batch_size = _read_count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, environ)
-    log_queue_size = _read_count("OTEL_BLRP_MAX_QUEUE_SIZE", _LOG_QUEUE_SIZE, environ)
-    log_batch_size = _read_count("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, environ)
+    metrics = destination("metrics") if traces else None
+    logs = destination("logs") if traces else None
+    disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    # what nothing here uses may say what it likes
+    of_traces, of_metrics, of_logs = (
+        environ if used and not disabled else {} for used in (traces or file, metrics, logs)
+    )
+    queue_size = _read_count("OTEL_BSP_MAX_QUEUE_SIZE", _QUEUE_SIZE, of_traces)
+    batch_size = _read_count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, of_traces)
+    log_queue_size = _read_count("OTEL_BLRP_MAX_QUEUE_SIZE", _LOG_QUEUE_SIZE, of_logs)
+    log_batch_size = _read_count("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, of_logs)
     return ExportSettings(
         traces=traces,
-        metrics=destination("metrics") if traces else None,
-        logs=destination("logs") if traces else None,
+        metrics=metrics,
+        logs=logs,
         console=shown,
         file=_check_path(file, "file"),
         spool=_check_path(spool, "spool"),
         flush_on_sigterm=_check_thread(flush_on_sigterm),
-        disabled=environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
+        disabled=disabled,
         headers=_check_headers(headers, traces.protocol if traces else "grpc"),
-        timeout=timeout,
+        timeout=_check_timeout(timeout),
         compression=compression,  # type: ignore[arg-type]  # checked above
         service_name=service_name,
         service_version=service_version,
         set_global=set_global,
         queue_size=queue_size,
         batch_size=min(batch_size, queue_size),
-        span_delay_ms=_read_delay("OTEL_BSP_SCHEDULE_DELAY", _SPAN_DELAY_MS, environ),
+        span_delay_ms=_read_delay(
+            "OTEL_BSP_SCHEDULE_DELAY", _SPAN_DELAY_MS, environ if traces and not disabled else {}
+        ),
         log_queue_size=log_queue_size,
         log_batch_size=min(log_batch_size, log_queue_size),
-        log_delay_ms=_read_delay("OTEL_BLRP_SCHEDULE_DELAY", _LOG_DELAY_MS, environ),
-        metric_interval_ms=_read_delay("OTEL_METRIC_EXPORT_INTERVAL", _METRIC_INTERVAL_MS, environ),
+        log_delay_ms=_read_delay("OTEL_BLRP_SCHEDULE_DELAY", _LOG_DELAY_MS, of_logs),
+        metric_interval_ms=_read_delay(
+            "OTEL_METRIC_EXPORT_INTERVAL", _METRIC_INTERVAL_MS, of_metrics, or_never=True
+        ),
         config=config,
     )
+
+
+def _check_timeout(timeout: object) -> float | None:
+    if timeout is None:
+        return None
+    if not isinstance(timeout, numbers.Real) or not float(timeout) > 0:
+        raise ConfigurationError(f"timeout is {timeout!r}, expected seconds above 0.")
+    return float(timeout)
 
 
 def _check_path(path: str | os.PathLike[str] | None, source: str) -> Path | None:
@@ -328,13 +347,17 @@ def _read_count(variable: str, default: int, environ: Mapping[str, str]) -> int:
     return int(seen)
 
 
-def _read_delay(variable: str, default: float, environ: Mapping[str, str]) -> float:
-    """Read a time in milliseconds."""
+def _read_delay(
+    variable: str, default: float, environ: Mapping[str, str], *, or_never: bool = False
+) -> float:
+    """Read a time in milliseconds; "inf" may stand for never."""
     seen = environ.get(variable, "").strip() or str(default)
     try:
         delay = float(seen)
     except ValueError:
         delay = 0
+    if or_never and delay == math.inf:
+        return delay
     if not 0 < delay <= _LONGEST_DELAY_MS:
         raise ConfigurationError(f"{variable} is {seen!r}, expected milliseconds above 0.")
     return delay
@@ -458,7 +481,7 @@ def _check_headers(
 
     Spaces around a value are taken away, as they are in OTEL_EXPORTER_OTLP_HEADERS.
     """
-    if headers is None:
+    if not headers:
         return None
     if not isinstance(headers, Mapping):
         raise ConfigurationError(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -322,9 +326,35 @@ COUNTS = (
 @pytest.mark.parametrize("value", ["0", "-1", "x", "nan", "inf"])
 @pytest.mark.parametrize("variable", [*DELAYS, *COUNTS])
 def test_a_variable_of_the_queues_that_cannot_be_is_named(variable: str, value: str) -> None:
-    """With its value, and what was expected."""
+    """With its value, and what was expected; to measure never is allowed."""
+    if (variable, value) == ("OTEL_METRIC_EXPORT_INTERVAL", "inf"):
+        assert read_export_settings(environ={variable: value}).metric_interval_ms == math.inf
+        return
     with pytest.raises(ConfigurationError, match=rf"^{variable} is '{value}', expected .* above 0"):
         read_export_settings(environ={variable: value})
+
+
+@pytest.mark.parametrize("variable", [*DELAYS, *COUNTS])
+def test_a_variable_that_nothing_uses_may_say_what_it_likes(variable: str) -> None:
+    """A disabled SDK, or a signal that is not sent, asks for none of its settings."""
+    broken = {variable: "broken"}
+    assert read_export_settings(environ={**broken, "OTEL_SDK_DISABLED": "true"}).disabled
+    assert read_export_settings(environ=broken, console=True).console
+    if "BSP" not in variable:
+        unsent = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+        assert read_export_settings(environ={**broken, **unsent}).traces is not None
+
+
+@pytest.mark.parametrize("timeout", [2, 2.5, Fraction(5, 2), True])
+def test_any_number_of_seconds_is_a_timeout(timeout: Any) -> None:
+    """Whatever kind of number it is."""
+    assert read_export_settings(timeout=timeout, environ={}).timeout == float(timeout)
+
+
+@pytest.mark.parametrize("headers", [None, {}, "", ()])
+def test_no_headers_are_none(headers: Any) -> None:
+    """As a program says that takes them from a setting of its own, which is empty."""
+    assert read_export_settings(headers=headers, environ={}).headers is None
 
 
 def test_no_batch_is_larger_than_its_queue() -> None:

@@ -244,6 +244,30 @@ def test_a_file_that_was_set_aside_is_known_by_what_it_holds(
     assert [span.name for span in backend.receiver.spans[13:]] == ["late"]
 
 
+@pytest.mark.logs_warnings("the backend refuses")
+def test_a_restart_that_is_broken_off_goes_on_from_there(tmp_path: Path, backend: Address) -> None:
+    """What was remembered under the file's old name is forgotten too."""
+    path = tmp_path / "t.jsonl"
+    exporter = TraceFileExporter(path)
+    for span in build(*[Node(f"n{i}", 0, 1, {"pad": BIG}) for i in range(6)]):
+        exporter.export([span])
+    assert send(path, backend) == 0
+    aside = path.rename(tmp_path / "t-20261122T081935.123456.jsonl")
+    accept, taken = backend.receiver.take, []
+
+    def refuse_later(received: Any) -> Any:
+        taken.append(received)
+        if len(taken) > 1:
+            return Fault(grpc=grpc.StatusCode.UNAUTHENTICATED, http=401)
+        return accept(received)
+
+    backend.receiver.take = refuse_later  # type: ignore[method-assign]
+    assert send(aside, backend, "--restart") == 1
+    backend.receiver.take = accept  # type: ignore[method-assign]
+    assert send(aside, backend) == 0
+    assert [span.name for span in backend.receiver.spans[6:]] == [f"n{i}" for i in range(6)]
+
+
 def test_a_file_that_is_set_aside_meanwhile_keeps_its_place(
     tmp_path: Path, backend: Address
 ) -> None:

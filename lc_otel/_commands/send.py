@@ -76,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _send(path: Path, delivery: _Delivery, address: str, *, restart: bool) -> None:
     sent_before, refused_before = delivery.sent, delivery.refused
     with _Progress(path, address) as progress, _Bar(path) as bar:
+        if restart:
+            progress.forget(bar.say)
         begin = _Position() if restart else progress.read()
         skipped, refused = Skipped(bar.say), Skipped(bar.say)
         for batch in _batches(path, begin, skipped):
@@ -217,17 +219,28 @@ class _Progress:
         )
         return max(known, default=_Position())
 
+    def forget(self, say: Callable[[str], None]) -> None:
+        """Start anew, whatever names the file had."""
+        for path in self._folder.glob(".*.sent"):
+            memory = _read_memory(path)
+            entries = self._entries(memory)
+            others = [entry for entry in entries if not self._is_ours(entry)]
+            if len(others) < len(entries):
+                self._keep(path, {**memory, self._address: others}, say)
+
     def write(self, position: _Position, say: Callable[[str], None]) -> None:
         """Remember that everything before a position has arrived, or say that this cannot be."""
         memory = _read_memory(self._memory)
         others = [entry for entry in self._entries(memory) if not self._is_ours(entry)]
         entry = {**position._asdict(), "hash": self._fingerprint(position.offset)}
-        memory[self._address] = [entry, *others[:_REMEMBERED]]
+        self._keep(self._memory, {**memory, self._address: [entry, *others[:_REMEMBERED]]}, say)
+
+    def _keep(self, path: Path, memory: dict[str, Any], say: Callable[[str], None]) -> None:
         try:
-            write_whole(self._memory, [json.dumps(memory)])
+            write_whole(path, [json.dumps(memory)])
         except OSError as error:  # traces on a volume that is mounted to be read
             if self._is_kept:
-                say(f"cannot keep {self._memory}: {error.strerror}; next time all is sent again")
+                say(f"cannot keep {path}: {error.strerror}; next time all is sent again")
             self._is_kept = False
 
     def _entries(self, memory: dict[str, Any]) -> list[dict[str, Any]]:
