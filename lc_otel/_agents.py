@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from lc_otel._opener import is_graphs, module_of
 from lc_otel._reading.starts import UNKNOWN, Opener
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ def read_opener(frame: FrameType) -> Opener:
 
     Why code is asked, and not marks in metadata: docs/adr/0012-agents-are-known-by-their-code.md.
     """
-    module = str(frame.f_globals.get("__name__", ""))
+    module = module_of(frame)
     if not module.startswith(("langchain", "langgraph")):
         return _PROGRAM
     try:
-        if module.startswith("langgraph.pregel"):
+        if is_graphs(module):
             return _read_graph(frame.f_locals.get("self"))
         if module.startswith(("langchain.", "langchain_classic.")):
             return _read_chain(frame.f_locals.get("self"))

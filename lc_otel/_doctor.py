@@ -408,10 +408,7 @@ def check_backend(backend: Backend) -> Findings:
 def _say_destination(signal: str, name: str, where: Destination, spans: Destination) -> Finding:
     """Say where another signal goes than spans."""
     off = f"OTEL_{signal}_EXPORTER=none"
-    same = all(
-        getattr(urlsplit(where.address), part) == getattr(urlsplit(spans.address), part)
-        for part in ("scheme", "netloc")
-    )
+    same = urlsplit(where.address)[:2] == urlsplit(spans.address)[:2]  # scheme and host
     if same and where.protocol == spans.protocol:
         return Finding("note", f"{name} go there too; {off}, if it takes spans only")
     return Finding(

@@ -6,6 +6,8 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
+from lc_otel._opener import is_graphs, module_of
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -19,7 +21,7 @@ def enlist(handler: OTelCallbackHandler, opener: FrameType) -> None:
     most of a second, so it waits until a graph runs; and the handler users hold was made long
     before, so it is the handler whose class changes. Versions without such events change nothing.
     """
-    if opener.f_globals.get("__name__", "").startswith("langgraph.pregel"):
+    if is_graphs(module_of(opener)):
         base = getattr(sys.modules.get("langgraph.callbacks"), "GraphCallbackHandler", None)
         if base is not None and not isinstance(handler, base):
             cls: type = type(handler)

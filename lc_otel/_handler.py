@@ -217,7 +217,10 @@ class OTelCallbackHandler(BaseCallbackHandler):
         if run_id in recorder.table.open:
             return  # told already, by another handler of the same provider
         parent = recorder.find(parent_run_id)
-        opener = find_opener()
+        opener, told_by_opener = find_opener(), starts.UNKNOWN
+        if kind == "chain":
+            enlist(self, opener)
+            told_by_opener = read_opener(opener)
         start = starts.Start(
             run_id,
             parent_run_id,
@@ -226,15 +229,13 @@ class OTelCallbackHandler(BaseCallbackHandler):
             source,
             parent.run if parent is not None else None,
             self._conversation_keys,
-            read_opener(opener) if kind == "chain" else starts.UNKNOWN,
+            told_by_opener,
         )
         try:
             run = starts.READERS[kind](start)
         except Exception as error:  # noqa: BLE001 -- a broken start costs what it says, not the span
             self._report(f"all of a {kind}'s start", error)
             run = starts.unreadable(start, kind)
-        if kind == "chain":
-            enlist(self, opener)
         recorder.start(run, parent, opener)
 
     # -- end

@@ -56,9 +56,19 @@ def _is_ours(handler: object) -> bool:
     return getattr(asks, "__module__", None) == f"{__package__}._handler"
 
 
+def module_of(frame: FrameType) -> str:
+    """Name of the module whose code opened the run."""
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def is_graphs(module: str) -> bool:
+    """Whether it is the module in which LangGraph runs graphs."""
+    return module.startswith("langgraph.pregel")
+
+
 def is_langchains(frame: FrameType) -> bool:
     """Whether LangChain's own code opened the run, and not a program's with managers of its own."""
-    return str(frame.f_globals.get("__name__", "")).startswith("langchain")
+    return module_of(frame).startswith("langchain")
 
 
 def is_stream(frame: FrameType) -> bool:

@@ -287,18 +287,25 @@ def read_requests(
         end = file.seek(start)
         for n, raw in enumerate(file, number):
             begin, end = end, end + len(raw)
-            if not raw.strip():
-                continue
-            try:
-                request = json.loads(raw)
-            except _MALFORMED:
-                half = "" if raw.endswith(b"\n") else "; its end is missing, is it being written?"
-                warn(f"{path}:{n}: skipped a line that is no JSON{half}")
-                continue
-            if not isinstance(request, dict) or not _SIGNALS & request.keys():
-                warn(f"{path}:{n}: skipped a line without resourceSpans; is this a trace file?")
-            elif "resourceSpans" in request:
+            request = parse_line(path, n, raw, warn)
+            if request is not None:
                 yield RequestLine(n, begin, end, request)
+
+
+def parse_line(path: Path, number: int, raw: bytes, warn: Warn) -> Request | None:
+    """The request that a line of a trace file holds; None where it holds none with spans."""
+    if not raw.strip():
+        return None
+    try:
+        request = json.loads(raw)
+    except _MALFORMED:
+        half = "" if raw.endswith(b"\n") else "; its end is missing, is it being written?"
+        warn(f"{path}:{number}: skipped a line that is no JSON{half}")
+        return None
+    if not isinstance(request, dict) or not _SIGNALS & request.keys():
+        warn(f"{path}:{number}: skipped a line without resourceSpans; is this a trace file?")
+        return None
+    return request if "resourceSpans" in request else None
 
 
 def read_spans(path: Path, warn: Warn) -> Iterator[FinishedSpan]:

@@ -274,12 +274,14 @@ def read_export_settings(
     metrics = destination("metrics") if traces else None
     logs = destination("logs") if traces else None
     disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    # what nothing here uses may say what it likes
-    of_traces, of_metrics, of_logs = (
-        environ if used and not disabled else {} for used in (traces or file, metrics, logs)
-    )
-    queue_size = _read_count("OTEL_BSP_MAX_QUEUE_SIZE", _QUEUE_SIZE, of_traces)
-    batch_size = _read_count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, of_traces)
+
+    def variables_of(user: object) -> Mapping[str, str]:
+        """What nothing here uses may say what it likes."""
+        return environ if user and not disabled else {}
+
+    of_queues, of_logs = variables_of(traces or file), variables_of(logs)
+    queue_size = _read_count("OTEL_BSP_MAX_QUEUE_SIZE", _QUEUE_SIZE, of_queues)
+    batch_size = _read_count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, of_queues)
     log_queue_size = _read_count("OTEL_BLRP_MAX_QUEUE_SIZE", _LOG_QUEUE_SIZE, of_logs)
     log_batch_size = _read_count("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _BATCH_SIZE, of_logs)
     return ExportSettings(
@@ -299,14 +301,15 @@ def read_export_settings(
         set_global=set_global,
         queue_size=queue_size,
         batch_size=min(batch_size, queue_size),
-        span_delay_ms=_read_delay(
-            "OTEL_BSP_SCHEDULE_DELAY", _SPAN_DELAY_MS, environ if traces and not disabled else {}
-        ),
+        span_delay_ms=_read_delay("OTEL_BSP_SCHEDULE_DELAY", _SPAN_DELAY_MS, variables_of(traces)),
         log_queue_size=log_queue_size,
         log_batch_size=min(log_batch_size, log_queue_size),
         log_delay_ms=_read_delay("OTEL_BLRP_SCHEDULE_DELAY", _LOG_DELAY_MS, of_logs),
         metric_interval_ms=_read_delay(
-            "OTEL_METRIC_EXPORT_INTERVAL", _METRIC_INTERVAL_MS, of_metrics, or_never=True
+            "OTEL_METRIC_EXPORT_INTERVAL",
+            _METRIC_INTERVAL_MS,
+            variables_of(metrics),
+            or_never=True,
         ),
         config=config,
     )

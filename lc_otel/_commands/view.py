@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from lc_otel._commands._whole import write_whole
 from lc_otel._console import render_for
 from lc_otel._page import build_page
 from lc_otel._trace import Trace
-from lc_otel._tracefile import RequestLine, decode_line, read_requests
+from lc_otel._tracefile import RequestLine, decode_line, parse_line, read_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -212,12 +211,10 @@ def _load(summary: _Summary, files: _Files) -> Trace:
     spans: dict[str, FinishedSpan] = {}
     for place in summary.places:
         try:
-            request = json.loads(files.read_line(place))
-        except (
-            OSError,
-            RecursionError,
-            ValueError,
-        ):  # it was a line when it was read for the first time
+            request = parse_line(place.path, 0, files.read_line(place), _ignore)
+        except OSError:
+            continue  # it was there when it was read for the first time
+        if request is None:
             continue
         line = RequestLine(0, place.offset, place.offset, request)
         for span in decode_line(place.path, line, _ignore):

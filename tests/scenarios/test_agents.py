@@ -15,7 +15,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 from tests.fakes import FakeChat, calls_tool
 from tests.scenarios.ways import call as run
-from tests.scenarios.ways import needs_task_contexts
+from tests.scenarios.ways import each_way, needs_task_contexts
 from tests.versions import needs_create_agent
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ SUMS = (
     "langchain.tool_calls",
 )
 
-each_way = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
 each_builder = pytest.mark.parametrize("builder", BUILDERS)
 
 

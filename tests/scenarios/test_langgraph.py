@@ -16,7 +16,7 @@ from langgraph.types import Command, Send, interrupt
 
 from tests.fakes import FakeChat
 from tests.scenarios.ways import call as run
-from tests.scenarios.ways import needs_task_contexts
+from tests.scenarios.ways import each_way, needs_task_contexts
 
 if TYPE_CHECKING:
     from tests.scenarios.conftest import Oracle
@@ -37,9 +37,6 @@ def build(nodes: dict[str, Any], edges: list[tuple[str, str]], **compile_args: A
     for start, end in edges:
         graph.add_edge(start, end)
     return graph.compile(**compile_args)
-
-
-each_way = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
 
 
 @each_way

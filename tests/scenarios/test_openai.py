@@ -16,7 +16,7 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from tests.openai_stub import MODEL, Stub, openai_stub
-from tests.scenarios.ways import call
+from tests.scenarios.ways import call, each_way
 from tests.versions import at_least
 
 if TYPE_CHECKING:
@@ -58,9 +58,6 @@ def make_model(stub: Stub, **more: Any) -> Any:
     return langchain_openai.ChatOpenAI(
         model="gpt-4o", base_url=stub.url, api_key="sk-secret", **settings
     )
-
-
-each_way = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
 
 
 @each_way

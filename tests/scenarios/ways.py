@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+each_way = pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+
 
 def needs_task_contexts(way: str = "async") -> None:
     """Skip an async way before Python 3.11, whose tasks take no context.
